@@ -1,0 +1,112 @@
+"""Plugin: one file with one class; its file name is its name in a recipe. Nothing is registered.
+
+`Plugin` is a frozen pydantic class: its fields are its recipe keys. A recipe names one as `name` or as
+`{use: name, key: value}`; `Annotated[Shape, picked("shapes")]` types the field that holds it.
+"""
+
+import difflib
+import hashlib
+import importlib
+import json
+import pkgutil
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from seekerdata.errors import SeekerError
+
+
+FAMILIES = ("sources", "stages", "segmenters", "shapes", "policies")
+"""Folders of interchangeable parts."""
+
+
+class Plugin(BaseModel):
+    """A part that a recipe names. Subclasses state their settings as fields and their work as one method."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    version: ClassVar[int] = 1
+    """Raised when the code changes what it makes, so that a resumed run redoes that part."""
+
+    @classmethod
+    def plugin_name(cls) -> str:
+        """The name used in recipes: the file's name."""
+        return cls.__module__.rsplit(".", 1)[-1]
+
+    def fingerprint(self) -> str:
+        """Hash of all that decides what this plugin makes, apart from its input: code versions and settings."""
+        text = json.dumps(describe(self, with_versions=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def names(family: str, package: str = "seekerdata") -> list[str]:
+    """Names of all plugins of a family, e.g. `names("shapes")`."""
+    module = importlib.import_module(f"{package}.{family}")
+    return sorted(info.name for info in pkgutil.iter_modules(module.__path__))
+
+
+def load(family: str, name: str, package: str = "seekerdata") -> type[Plugin]:
+    """The class in the file `<package>/<family>/<name>.py`.
+
+    Raises:
+        SeekerError: no such file; the text suggests the nearest name.
+    """
+    wanted = str(name).replace("-", "_")
+    known = names(family, package)
+    if wanted not in known:
+        raise SeekerError(f"no '{name}' in {family}{near(wanted, known)}")
+    module = importlib.import_module(f"{package}.{family}.{wanted}")
+    (exported,) = module.__all__
+    return getattr(module, exported)
+
+
+def near(word: str, known: list[str]) -> str:
+    """' (did you mean ...?)' for the closest known word, else the list of known words."""
+    match = difflib.get_close_matches(word, known, n=1)
+    if match:
+        return f" (did you mean '{match[0]}'?)"
+    return f" (there is: {', '.join(known)})"
+
+
+class PluginSettingsError(ValueError):
+    """The settings of a plugin named in a recipe are wrong; `errors` as pydantic lists them."""
+
+    def __init__(self, error: ValidationError, fields: list[str]) -> None:
+        super().__init__(str(error))
+        self.errors = error.errors()
+        self.fields = fields
+
+
+def make(family: str, value: Any, package: str = "seekerdata") -> Plugin:
+    """A plugin from its recipe form: an instance, `name`, or `{use: name, ...settings}`.
+
+    Raises:
+        ValueError: no such plugin; `PluginSettingsError` for its settings.
+    """
+    if isinstance(value, Plugin):
+        return value
+    if not isinstance(value, str | dict) or (isinstance(value, dict) and "use" not in value):
+        raise ValueError(f"expected a name of {family} or {{use: name, ...}}")
+    settings = {"use": value} if isinstance(value, str) else dict(value)
+    try:
+        plugin = load(family, settings.pop("use"), package)
+    except SeekerError as error:
+        raise ValueError(str(error)) from None
+    try:
+        return plugin(**settings)
+    except ValidationError as error:
+        raise PluginSettingsError(error, list(plugin.model_fields)) from None
+
+
+def describe(plugin: Plugin, with_versions: bool = False) -> dict[str, Any]:
+    """The recipe form of a plugin with every default written out, as saved in the manifest."""
+    settings = {name: getattr(plugin, name) for name in type(plugin).model_fields}
+    nested = {k: describe(v, with_versions) for k, v in settings.items() if isinstance(v, Plugin)}
+    written = plugin.model_dump(mode="json", exclude=set(nested))
+    version = {"version": plugin.version} if with_versions else {}
+    return {"use": plugin.plugin_name(), **version, **written, **nested}
+
+
+def picked(family: str) -> BeforeValidator:
+    """Marks a recipe field that holds a plugin of `family`."""
+    return BeforeValidator(lambda value: make(family, value))
