@@ -27,6 +27,8 @@ class Sighting(BaseModel):
     time_s: float
     box_xyxy: Box
     mask: dict[str, Any] | None = None
+    mask_from: str = "given"
+    """How the mask was made: it was given, or a segmenter's word for it."""
 
 
 class Instance(BaseModel):
@@ -62,16 +64,34 @@ def decode_mask(rle: dict[str, Any]) -> np.ndarray:
     try:
         height, width = (int(n) for n in rle["size"])
         counts = rle["counts"]
-        if isinstance(counts, list):
-            if sum(counts) != height * width:
-                raise ValueError(f"runs sum to {sum(counts)}, not {height * width}")
-            rle = coco.frPyObjects(rle, height, width)
-        elif isinstance(counts, str):
-            rle = {"size": [height, width], "counts": counts.encode("ascii")}
-        mask = coco.decode(rle)
-    except (KeyError, TypeError, ValueError, UnicodeError) as error:
+        runs = counts if isinstance(counts, list) else _runs(counts)
+        if height < 1 or width < 1 or min(runs, default=0) < 0 or sum(runs) != height * width:
+            raise ValueError(f"its counts do not fill {width}x{height}")
+        mask = coco.decode(coco.frPyObjects({"size": [height, width], "counts": runs}, height, width))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise ItemError("bad_mask", f"mask is not a COCO RLE: {error}") from None
     return mask.astype(bool)
+
+
+def _runs(text: str) -> list[int]:
+    """Run lengths of a compressed COCO encoding: base-32 digits, each run as the difference to the one two before.
+
+    pycocotools does not check them: runs that do not fill the frame leave memory as it was.
+    """
+    runs: list[int] = []
+    at = 0
+    while at < len(text):
+        value, shift, more = 0, 0, True
+        while more:
+            digit = ord(text[at]) - 48
+            if not 0 <= digit < 64:
+                raise ValueError(f"'{text[at]}' in the counts")
+            value |= (digit & 31) << shift
+            at, shift, more = at + 1, shift + 5, bool(digit & 32)
+        if digit & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+    return runs
 
 
 def mask_box(mask: np.ndarray) -> Box | None:

@@ -12,9 +12,9 @@ import pkgutil
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import to_jsonable_python
 
 from seekerdata.errors import SeekerError
-
 
 FAMILIES = ("sources", "stages", "segmenters", "shapes", "policies")
 """Folders of interchangeable parts."""
@@ -35,8 +35,12 @@ class Plugin(BaseModel):
 
     def fingerprint(self) -> str:
         """Hash of all that decides what this plugin makes, apart from its input: code versions and settings."""
-        text = json.dumps(describe(self, with_versions=True), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self.fingerprint_without(frozenset())
+
+    def fingerprint_without(self, fields: frozenset[str]) -> str:
+        """The fingerprint with some settings left out."""
+        facts = {name: value for name, value in describe(self, with_versions=True).items() if name not in fields}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def names(family: str, package: str = "seekerdata") -> list[str]:
@@ -100,11 +104,17 @@ def make(family: str, value: Any, package: str = "seekerdata") -> Plugin:
 
 def describe(plugin: Plugin, with_versions: bool = False) -> dict[str, Any]:
     """The recipe form of a plugin with every default written out, as saved in the manifest."""
-    settings = {name: getattr(plugin, name) for name in type(plugin).model_fields}
-    nested = {k: describe(v, with_versions) for k, v in settings.items() if isinstance(v, Plugin)}
-    written = plugin.model_dump(mode="json", exclude=set(nested))
+
+    def form(value: Any) -> Any:
+        if isinstance(value, Plugin):
+            return describe(value, with_versions)
+        if isinstance(value, BaseModel):
+            return {name: form(getattr(value, name)) for name in type(value).model_fields}
+        return [form(v) for v in value] if isinstance(value, tuple | list) else value
+
+    settings = {name: form(getattr(plugin, name)) for name in type(plugin).model_fields}
     version = {"version": plugin.version} if with_versions else {}
-    return {"use": plugin.plugin_name(), **version, **written, **nested}
+    return {"use": plugin.plugin_name(), **version, **to_jsonable_python(settings)}
 
 
 def picked(family: str) -> BeforeValidator:

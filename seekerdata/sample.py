@@ -52,7 +52,7 @@ class Target(Frozen):
     event_s: tuple[float, float] | None = None
     evidence: str = ""
     needs_mark: bool = True
-    """False when the question's own words are enough to tell the target from everything else."""
+    """False when the text question's own words are enough to tell the target from everything else."""
     needs_crop: bool = True
     """False when the overview (1 fps) already shows the answer."""
     vp_question: str = ""

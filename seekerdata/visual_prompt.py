@@ -73,6 +73,10 @@ class Shape(Plugin):
         """Draw onto `canvas` (H, W, 3 uint8 RGB, changed in place) the mark for `mask` (H, W bool, not empty).
 
         All lengths scale with the frame (ViP-LLaVA: max(H, W) / 336); `rng` decides what may vary; the same
-        arguments give the same pixels on every OpenCV version. The target stays visible.
+        arguments give the same pixels on every OpenCV version. The target stays visible. Of a mask in several parts
+        the largest is marked.
+
+        Raises:
+            ValueError: the mask is empty, does not fit the canvas, or `number` is negative.
         """
         raise NotImplementedError

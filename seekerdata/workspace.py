@@ -1,13 +1,11 @@
 """Workspace: the files of one run. Every file is named by its content and appears whole or not at all."""
 
 import errno
-import fcntl
 import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +17,6 @@ from pydantic import BaseModel, ConfigDict
 from seekerdata.errors import ItemError, SeekerError
 
 if TYPE_CHECKING:
-    from seekerdata.sample import VideoRef
     from seekerdata.video import Video
 
 OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -61,13 +58,13 @@ class Workspace(BaseModel):
     root: Path
     video_root: Path
 
-    def video(self, ref: "VideoRef") -> "Video":
-        """The `Video` of a `VideoRef`; opened videos keep their probe, never an open file.
+    def video(self, path: str) -> "Video":
+        """The `Video` of a path relative to the video folder; it keeps its probe, never an open file.
 
         Raises:
             ItemError: the path leaves the video folder.
         """
-        return _video(self.video_root, ref.path)
+        return _video(self.video_root, path)
 
     def write_frame(self, rgb: np.ndarray) -> str:
         """Write an RGB frame (H, W, 3 uint8) as JPEG q95 4:4:4; returns its path relative to the run folder."""
@@ -91,15 +88,6 @@ class Workspace(BaseModel):
         """A frame file of the run as an RGB picture."""
         with Image.open(io.BytesIO(self.read_bytes(relative))) as image:
             return image.convert("RGB")
-
-
-@contextmanager
-def exclusively(path: Path) -> Iterator[None]:
-    """Hold a file's lock while making it, so that two workers do not make the same video twice."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def encode_jpeg(rgb: np.ndarray) -> bytes:

@@ -1,0 +1,38 @@
+# make demo   build the quickstart dataset and its page (installs what it needs into .venv)
+# make test   run the tests                make check  lint, format, types, layout
+# make bench  measure and print ratios     make golden rewrite the golden images
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench golden
+
+demo: $(VENV)/base
+	$(BIN)/seekerdata build recipes/build/quickstart.yaml
+	$(BIN)/seekerdata show runs/quickstart
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layout.py
+
+bench: $(VENV)/dev
+	$(BIN)/python bench/reading.py
+	$(BIN)/python bench/building.py
+
+golden: $(VENV)/dev
+	SEEKER_GOLDEN=write $(BIN)/python -m pytest -q tests/seekerdata/test_shapes.py
+
+$(VENV)/base: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/dev: $(VENV)/base
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

@@ -1,0 +1,239 @@
+"""build: the stages in order over one run folder, from videos to a dataset. Resumes from the ledger.
+
+`<out>/run.db` is the truth; `<out>/<stage>.jsonl`, `manifest.json` and `dataset/` are written from it at the end.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from seekerdata import engine
+from seekerdata.dataset import DatasetSettings
+from seekerdata.ledger import Ledger, Row
+from seekerdata.output import write_output
+from seekerdata.plugin import load, names, picked
+from seekerdata.recipe import Recipe
+from seekerdata.run_folder import RunFolder
+from seekerdata.sample import digest
+from seekerdata.stage import Entry, Item, Source, Stage, Status
+from seekerdata.stages.filter import Filter
+from seekerdata.stages.render import Render
+from seekerdata.stages.segment import Segment
+from seekerdata.stages.select import Select
+from seekerdata.stages.solve import Solve
+from seekerdata.stages.verify import Verify
+from seekerdata.workspace import Workspace
+
+STAGES = ("source", "filter", "verify", "segment", "render", "solve", "select")
+
+ByName = BeforeValidator(lambda value: {"by": value} if isinstance(value, str) else value)
+"""`filter: rules` is short for `filter: {by: rules}`."""
+
+
+class EngineSettings(BaseModel):
+    """Where the work runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int = Field(default=0, ge=0)
+    """Processes; 0 is one for each core this process may use."""
+
+    @property
+    def processes(self) -> int:
+        return self.workers or len(os.sched_getaffinity(0))
+
+
+class BuildRecipe(Recipe):
+    """What to build: a source, the settings of each stage, where it goes."""
+
+    name: str
+    out: Path
+    seed: int = 0
+    """Seeds every draw of the stages that do not set their own."""
+    source: Annotated[Source, picked("sources")]
+    filter: Annotated[Filter, ByName] = Filter()
+    verify: Annotated[Verify, ByName] = Verify()
+    segment: Annotated[Segment, ByName] = Segment()
+    render: Annotated[Render, ByName] = Render()
+    solve: Annotated[Solve, ByName] = Solve()
+    select: Annotated[Select, ByName] = Select()
+    dataset: DatasetSettings = DatasetSettings()
+    engine: EngineSettings = EngineSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeded(cls, values: Any) -> Any:
+        """The recipe's seed is the seed of every part that draws and does not set its own."""
+        if not isinstance(values, dict) or not isinstance(values.get("seed"), int):
+            return values
+        seeded = {stage: values.get(stage, {}) for stage in ("render", "solve", "select")}
+        if _source_draws(values.get("source")):
+            seeded["source"] = values["source"]
+        for name, block in seeded.items():
+            block = {"use" if name == "source" else "by": block} if isinstance(block, str) else block
+            if isinstance(block, dict):
+                values = {**values, name: {"seed": values["seed"], **block}}
+        return values
+
+    def stages(self) -> list[tuple[str, Source | Stage]]:
+        """Stage names and what does their work, in order."""
+        return [(name, getattr(self, name)) for name in STAGES]
+
+
+def _source_draws(value: Any) -> bool:
+    """Whether a recipe's source is one that takes a seed."""
+    name = value.get("use") if isinstance(value, dict) else value
+    return name in names("sources") and "seed" in load("sources", name).model_fields
+
+
+class Watch:
+    """Told what happens; the command line draws it. Does nothing itself."""
+
+    def stage(self, name: str, total: int) -> None:
+        """A stage begins with this many items."""
+
+    def row(self, row: Row, made: bool) -> None:
+        """An item is done; `made` is False if an earlier run did it."""
+
+
+class Report(NamedTuple):
+    """What a run did."""
+
+    out: Path
+    complete: bool
+    """False for a rank or a run asked to stop early: no dataset was written."""
+    stages: list[dict[str, Any]]
+    """One dict per stage: name, counts by status, reasons with counts, seconds of work, rows made now."""
+    rows: dict[str, int]
+    """Rows of each configuration."""
+    bugs: list[Row]
+
+
+def build(
+    recipe: BuildRecipe,
+    rank: int | None = None,
+    world: int = 1,
+    until: str | None = None,
+    watch: Watch | None = None,
+) -> Report:
+    """Run a recipe, or continue it; the same recipe and inputs give a byte-identical dataset.
+
+    Args:
+        recipe: what to build.
+        rank: work on this share of the items only, up to the first stage that must see all of them.
+        world: number of shares.
+        until: stop after this stage, without writing a dataset.
+        watch: told of every stage and item.
+
+    Raises:
+        SeekerError: a mistake in the recipe's sources, another run on the folder, a full disk.
+    """
+    watch = watch or Watch()
+    started = time.time()
+    with RunFolder(recipe.out, rank, world) as folder, engine.Local(recipe.engine.processes) as local:
+        workspace = Workspace(root=recipe.out, video_root=recipe.source.video_root(recipe.out))
+        run = _Run(folder.ledger, workspace, local, rank, world, watch)
+        done = []
+        for name, worker in recipe.stages():
+            if rank is not None and isinstance(worker, Stage) and worker.sees_all:
+                break
+            done.append(_run_stage(name, worker, run))
+            if name == until:
+                break
+        complete = rank is None and len(done) == len(STAGES)
+        rows = write_output(recipe, folder.ledger, workspace, done, started) if complete else {}
+        bugs = [row for name, _ in recipe.stages() for row in folder.ledger.rows(name) if row.error]
+    return Report(recipe.out, complete, done, rows, bugs)
+
+
+class _Run(NamedTuple):
+    """What every stage of one call shares."""
+
+    ledger: Ledger
+    workspace: Workspace
+    engine: engine.Local
+    rank: int | None
+    world: int
+    watch: Watch
+
+
+class _Given(NamedTuple):
+    """What one item brings to a stage: the source's entry, or the item's JSON after the stage before."""
+
+    id: str
+    value: Entry | str
+    digest: str
+
+
+def _run_stage(
+    name: str,
+    worker: Source | Stage,
+    run: _Run,
+) -> dict[str, Any]:
+    """Bring one stage up to date for every item that reaches it; returns its counts."""
+    ledger, ids = run.ledger, []
+    if isinstance(worker, Source):
+        givens: Iterable[_Given] = list(_entries(worker, run.rank, run.world))
+        total = len(list(givens))
+    else:
+        before = STAGES[STAGES.index(name) - 1]
+        ids = ledger.ids(before, Status.KEPT)
+        givens, total = _outputs(before, ids, ledger), len(ids)
+    assigned = _assigned(worker, name, ids, ledger)
+    run.watch.stage(name, total)
+    ledger.begin(name)
+    found: list[tuple[str, str]] = []
+    made = 0
+    for row in run.engine.run(_pending(name, worker, givens, assigned, run, found)):
+        ledger.add(row)
+        made += 1
+        run.watch.row(row, made=True)
+    ledger.mark(name, found)
+    return {"name": name, **ledger.counts(name), "made": made}
+
+
+def _pending(
+    name: str,
+    worker: Source | Stage,
+    givens: Iterable[_Given],
+    assigned: dict[str, Any],
+    run: _Run,
+    found: list[tuple[str, str]],
+) -> Iterator[engine.Work]:
+    """The work that no earlier run has done; what was done is noted in `found`."""
+    fingerprint = worker.fingerprint()
+    for given in givens:
+        share = assigned.get(given.id)
+        key = digest([fingerprint, given.digest, share])
+        row = run.ledger.find(name, given.id, key)
+        again = row and (row.retryable or (row.status is Status.FAILED and isinstance(worker, Source)))
+        if row and not again:  # a row that could not be read is read again: its file may have been mended
+            found.append((given.id, key))
+            run.watch.row(row, made=False)
+        else:
+            yield engine.Work(name, given.id, key, worker, given.value, share, run.workspace)
+
+
+def _assigned(worker: Source | Stage, name: str, ids: list[str], ledger: Ledger) -> dict[str, Any]:
+    if isinstance(worker, Source) or not worker.sees_all:
+        return {}
+    before = STAGES[STAGES.index(name) - 1]
+    return worker.assign(Item.model_validate_json(str(given.value)) for given in _outputs(before, ids, ledger))
+
+
+def _entries(source: Source, rank: int | None, world: int) -> Iterator[_Given]:
+    for entry in source.entries():
+        if rank is None or engine.in_share(entry.id, rank, world):
+            facts = entry.model_dump(mode="json", exclude={"where"})  # a line added above changes no other row
+            yield _Given(entry.id, entry, digest(facts))
+
+
+def _outputs(stage: str, ids: list[str], ledger: Ledger) -> Iterator[_Given]:
+    for item_id in ids:
+        output = ledger.output(stage, item_id)
+        yield _Given(item_id, output, hashlib.sha256(output.encode()).hexdigest())

@@ -1,0 +1,70 @@
+"""Card: a template of `cards/` filled from a run's recipe and counts. No number in a card is written by hand."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def template(name: str) -> Any:
+    """A jinja2 template by file name, from the package's `cards` folder or the repository's.
+
+    Undefined names raise: a card with a hole is a bug.
+    """
+    import jinja2
+
+    here = Path(__file__).parent
+    folders = [str(here / "cards"), str(here.parent / "cards")]
+    escape = jinja2.select_autoescape(["html", "html.jinja"])
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        autoescape=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = cell
+    return environment.get_template(name)
+
+
+def cell(value: object) -> str:
+    """A value safe inside a Markdown table: one line, no bar, no HTML."""
+    text = " ".join(str(value).split())
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def fill_dataset_card(
+    name: str,
+    recipe: Mapping[str, Any],
+    stages: Sequence[Mapping[str, Any]],
+    rows: Mapping[str, int],
+    balance: Mapping[str, Mapping[str, int]],
+) -> str:
+    """The dataset's README.md: YAML header that `load_dataset` and the Hub read, then what was done and counted."""
+    import yaml
+
+    size = max(rows.values(), default=0)
+    limits = [
+        (1_000, "n<1K"),
+        (10_000, "1K<n<10K"),
+        (100_000, "10K<n<100K"),
+        (1_000_000, "100K<n<1M"),
+    ]
+    return str(
+        template("dataset.md.jinja").render(
+            name=name,
+            recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True, width=100),
+            media=recipe["dataset"]["media"],
+            stages=stages,
+            rows=rows,
+            balance=balance,
+            licence=_licence(balance["licence"]),
+            size=next((label for limit, label in limits if size < limit), "n>1M"),
+        )
+    )
+
+
+def _licence(licences: Mapping[str, int]) -> str:
+    """The Hub's licence tag: the rows' own if they all have the same, else `other`."""
+    names = list(licences)
+    return names[0].lower() if len(names) == 1 and names[0] in {"Apache-2.0", "MIT", "CC-BY-4.0"} else "other"

@@ -1,0 +1,221 @@
+"""seekerdata's command line: parse, load the recipe, call, print. The only file of the package that prints.
+
+A user's mistake is one line on stderr and exit code 2; failed items or a failed check are exit code 1.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from seekerdata.errors import SeekerError
+
+if TYPE_CHECKING:
+    from seekerdata.build import BuildRecipe, Report
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn video question-answer sets into visual-prompt questions and tool trajectories.",
+)
+
+TEMPORARY_FAILURE = 75
+"""Exit code after SIGTERM (sysexits.h EX_TEMPFAIL): a scheduler may start the same command again."""
+
+RecipePath = Annotated[Path, typer.Argument(help="A recipe, such as recipes/build/quickstart.yaml.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key, such as source.videos=8.")
+]
+Out = Annotated[Path | None, typer.Option(help="The run folder; the recipe's own by default.")]
+Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON, for machines.")]
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """A user's mistake ends the command with its text and exit code 2; Ctrl-C and SIGTERM say how to go on."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    except SeekerError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        print("stopped; finished work is kept, run the same command again to go on", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _terminated(number: int, frame: object) -> None:
+    print("terminated; finished work is kept, run the same command again to go on", file=sys.stderr)
+    raise SystemExit(TEMPORARY_FAILURE)
+
+
+@app.command()
+def build(
+    recipe: RecipePath,
+    changes: Changes = None,
+    out: Out = None,
+    rank: Annotated[int | None, typer.Option(help="Work on this share of the items only, counted from 0.")] = None,
+    world: Annotated[int, typer.Option(help="Number of shares.", min=1)] = 1,
+    until: Annotated[str | None, typer.Option(help="Stop after this stage.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a dataset, or continue a build that was stopped."""
+    with user_errors():
+        from seekerdata.build import STAGES
+        from seekerdata.build import build as run
+        from seekerdata.progress import Bars
+
+        if until and until not in STAGES:
+            raise SeekerError(f"--until {until}: the stages are {', '.join(STAGES)}")
+        settings = _recipe(recipe, changes, out)
+        with Bars(quiet=as_json or not sys.stderr.isatty()) as bars:
+            report = run(settings, rank, world, until, bars)
+        _print_report(report, as_json)
+    if report.bugs:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(recipe: RecipePath, changes: Changes = None, out: Out = None, as_json: Json = False) -> None:
+    """Say what a build would do: items, model calls, tokens, disk. No work is done."""
+    with user_errors():
+        from seekerdata.plan import estimate
+
+        facts = estimate(_recipe(recipe, changes, out))
+        _emit(facts, as_json, lambda: _print_plan(facts))
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    html: Annotated[Path | None, typer.Option(help="Where to write the page; <run>/page.html by default.")] = None,
+    limit: Annotated[int, typer.Option(help="Show at most this many items.", min=1)] = 200,
+) -> None:
+    """Write a page that shows what a run made: marks, looks, thoughts, verdicts."""
+    with user_errors():
+        from seekerdata.show import show as write
+
+        page = write(run, html or run / "page.html", limit)
+        print(f"page: {page}")
+
+
+@app.command()
+def check(
+    dataset: Annotated[Path, typer.Argument(help="A dataset folder, such as runs/quickstart/dataset.")],
+    videos: Annotated[Path | None, typer.Option(help="The folder of the videos; ../videos by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check every invariant that can be read off a dataset; replay its looks where the videos are at hand."""
+    with user_errors():
+        from seekerdata.check import check as examine
+
+        verdicts = examine(dataset, videos)
+        _emit([v._asdict() for v in verdicts], as_json, lambda: _print_checks(verdicts))
+    if any(v.failed for v in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command(name="list")
+def list_(
+    family: Annotated[str | None, typer.Argument(help="One family, such as shapes.")] = None, as_json: Json = False
+) -> None:
+    """List the parts that a recipe can name."""
+    with user_errors():
+        from seekerdata.plugin import FAMILIES, load, names, near
+
+        if family and family not in FAMILIES:
+            raise SeekerError(f"no family '{family}'{near(family, list(FAMILIES))}")
+        parts = {
+            kind: {name: (load(kind, name).__doc__ or "").split("\n")[0] for name in names(kind)}
+            for kind in ([family] if family else FAMILIES)
+        }
+        _emit(parts, as_json, lambda: _print_parts(parts))
+
+
+def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "BuildRecipe":
+    from seekerdata.build import BuildRecipe
+    from seekerdata.recipe import load_recipe
+
+    return load_recipe(BuildRecipe, path, [*(changes or []), *([f"out={json.dumps(str(out))}"] if out else [])])
+
+
+def _emit(facts: Any, as_json: bool, draw: Callable[[], None]) -> None:
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
+    else:
+        draw()
+
+
+def _print_report(report: "Report", as_json: bool) -> None:
+    facts = {**report._asdict(), "bugs": [{"id": r.id, "stage": r.stage, "reason": r.reason} for r in report.bugs]}
+    _emit(facts, as_json, lambda: _draw_report(report))
+    if report.bugs:
+        print(f"{report.bugs[0].stage} {report.bugs[0].id}:\n{report.bugs[0].error}", file=sys.stderr)
+        print(f"{len(report.bugs)} items met a bug; the first is above, all are in the stage files", file=sys.stderr)
+
+
+def _draw_report(report: "Report") -> None:
+    table = _table("stage", "kept", "dropped", "failed", "made now", "reasons")
+    for stage in report.stages:
+        reasons = ", ".join(f"{reason} {n}" for reason, n in stage["reasons"].items())
+        numbers = [str(stage[key]) for key in ("kept", "dropped", "failed", "made")]
+        table.add_row(stage["name"], *numbers, reasons)
+    _draw(table)
+    if not report.complete:
+        print(f"stopped before a dataset; go on with: seekerdata build ... --out {report.out}")
+        return
+    rows = ", ".join(f"{n} {config}" for config, n in report.rows.items())
+    print(f"dataset: {report.out / 'dataset'} ({rows})")
+    print(f"look at it: seekerdata show {report.out}")
+
+
+def _print_plan(facts: dict[str, Any]) -> None:
+    table = _table("", "")
+    for key, value in facts.items():
+        table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+    _draw(table)
+
+
+def _print_checks(verdicts: list[Any]) -> None:
+    table = _table("invariant", "rows", "failed", "first failure")
+    for verdict in verdicts:
+        table.add_row(verdict.name, str(verdict.rows), str(verdict.failed), verdict.first)
+    _draw(table)
+
+
+def _print_parts(parts: dict[str, dict[str, str]]) -> None:
+    table = _table("family", "name", "what it is")
+    for kind, members in parts.items():
+        for name, text in members.items():
+            table.add_row(kind, name, text)
+    _draw(table)
+
+
+def _table(*columns: str) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(*columns, box=box.SIMPLE, show_header=any(columns))
+    for column in table.columns:
+        if column.header in {"kept", "dropped", "failed", "made now", "rows"}:
+            column.justify = "right"
+    return table
+
+
+def _draw(table: Any) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    for column in table.columns:  # what rows say is text, never rich markup
+        column._cells = [Text(cell) if isinstance(cell, str) else cell for cell in column._cells]
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    app()

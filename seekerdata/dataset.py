@@ -1,0 +1,268 @@
+"""Dataset: the Hugging Face columns of the three configurations, `qa`, `sft` and `rl`. The one place that names them.
+
+Marked frames are always inside. Overview and crop frames are kept by reference (video, true time, size, hash of the
+pixels) or, with `media: embedded`, inside as JPEG; `pictures` gives them back either way.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import PIL.Image
+from pydantic import BaseModel, ConfigDict
+
+from seekerdata.errors import SeekerError
+from seekerdata.instructions import first_turns
+from seekerdata.observation import Observation, PromptFrame, materialise
+from seekerdata.sample import Sample
+from seekerdata.stage import Item
+from seekerdata.tools import tool_schemas
+from seekerdata.trajectory import Image, Turn
+from seekerdata.video import Video
+from seekerdata.workspace import Workspace, encode_jpeg
+
+CONFIGS = ("qa", "sft", "rl")
+SHARD_BYTES = 400_000_000
+
+Media = Literal["reference", "embedded"]
+
+
+class DatasetSettings(BaseModel):
+    """How a dataset keeps its frames."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    media: Media = "reference"
+    """Overview and crop frames: by reference to the video (small), or embedded as JPEG (self-contained)."""
+
+
+def features(config: str) -> Any:
+    """The `datasets.Features` of a configuration."""
+    from datasets import Features, Json, List, Value
+    from datasets import Image as Picture
+
+    text, real, whole, yes = Value("string"), Value("float64"), Value("int64"), Value("bool")
+    video = {
+        "video_path": text,
+        "video_sha256": text,
+        "video_duration_s": real,
+        "video_size_wh": List(whole),
+    }
+    video |= {"video_origin": text, "video_licence": text}
+    asked = {"question": text, "answer": text, "dimension": text, "tag": text}
+    asked |= {"window_s": List(real), "event_s": List(real), "needs_mark": yes, "needs_crop": yes}
+    mark = {"shape": text, "colour": text, "phrase": text, "frame_time_s": real}
+    mark |= {"box_xyxy": List(real), "mask": Json(), "image": Picture(), "raw_image": Picture()}
+    message = {"role": text, "content": List(Json()), "tool_calls": List(Json())}
+    message |= {"tool_call_id": text, "loss": yes}
+    media = {"tools": List(Json()), "images": List(Picture()), "media": text}
+    columns: dict[str, dict[str, Any]] = {
+        "qa": asked | {"options": List(text), "answer_text": text, "text_question": text},
+        "sft": {"messages": List(message), "kind": text, "policy": text, "calls": whole} | asked,
+        "rl": {"prompt": List(message), "task": text} | asked,
+    }
+    extra = media if config != "qa" else {}
+    return Features({"id": text} | columns[config] | extra | mark | video | {"provenance": Json()})
+
+
+def qa_row(item: Item, workspace: Workspace) -> dict[str, Any]:
+    """One visual-prompt question."""
+    sample = item.sample
+    facts = {
+        "options": list(sample.options),
+        "answer_text": sample.answer_text,
+        "text_question": sample.text_question,
+    }
+    return _common(sample, workspace) | facts
+
+
+def sft_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
+    """One trajectory as messages with typed blocks."""
+    trajectory = item.trajectory
+    assert trajectory is not None, "solve leaves a trajectory"
+    pictures = list(_embedded(item, trajectory.turns, workspace)) if media == "embedded" else []
+    facts = {
+        "messages": messages(trajectory.turns),
+        "kind": trajectory.kind,
+        "policy": trajectory.policy,
+        "calls": len(trajectory.calls),
+        "images": pictures,
+        "media": media,
+        "tools": tool_schemas(),
+    }
+    return _common(item.sample, workspace) | facts
+
+
+def rl_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
+    """One question without options, its first two turns, and the truth that rewards need."""
+    sample, trajectory = item.sample, item.trajectory
+    assert trajectory is not None, "solve leaves a trajectory"
+    overview = Observation(trajectory.turns[1].content[:-1])
+    turns = first_turns(sample.question, (), overview, "tool", sample.video.duration_s, ["prompt_1"])
+    pictures = list(_embedded(item, turns, workspace)) if media == "embedded" else []
+    facts = {
+        "prompt": messages(turns),
+        "answer": sample.answer_text,
+        "task": "open_ended",
+        "images": pictures,
+        "media": media,
+        "tools": tool_schemas(),
+    }
+    return _common(sample, workspace) | facts
+
+
+def messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    """Turns in the neutral form: typed blocks, OpenAI tool calls, the loss flag."""
+    return [
+        {
+            "role": turn.role,
+            "content": [block.model_dump(mode="json") for block in turn.content],
+            "tool_calls": [
+                {
+                    "id": c.id,
+                    "type": "function",
+                    "function": {"name": c.name, "arguments": c.arguments},
+                }
+                for c in turn.tool_calls
+            ],
+            "tool_call_id": turn.tool_call_id,
+            "loss": turn.loss and turn.role == "assistant",
+        }
+        for turn in turns
+    ]
+
+
+def pictures(row: dict[str, Any], video_root: Path) -> list[PIL.Image.Image]:
+    """The pictures of an `sft` or `rl` row, one for each image block in order.
+
+    Args:
+        row: as `load_dataset` gives it.
+        video_root: the folder that `video_path` is relative to; not opened when frames are embedded.
+
+    Raises:
+        ItemError: a video is missing or gives other pixels than were recorded.
+    """
+    if row["media"] == "embedded":
+        return list(row["images"])
+    turns = row["messages"] if "messages" in row else row["prompt"]
+    blocks = [block for turn in turns for block in turn["content"] if block["type"] == "image"]
+    video = Video(video_root / row["video_path"])
+    prompts = {"prompt_1": PromptFrame(row["image"], row["frame_time_s"])}
+    return [materialise(Image(**block), video, prompts) for block in blocks]
+
+
+def write_config(config: str, rows: Iterator[dict[str, Any]], folder: Path) -> int:
+    """Write a configuration as Parquet shards `<folder>/<config>/train-*.parquet`; returns the number of rows.
+
+    No rows, no file: `load_dataset` cannot read a split without rows, and says so in words nobody understands.
+    """
+    target = folder / config
+    target.mkdir(parents=True)
+    count, paths = 0, []
+    for shard in _shards(rows):
+        paths.append(target / f"shard-{len(paths):05d}")
+        _write_shard(shard, config, paths[-1])
+        count += len(shard)
+    for n, path in enumerate(paths):
+        path.rename(target / f"train-{n:05d}-of-{len(paths):05d}.parquet")
+    return count
+
+
+def read(folder: Path, config: str) -> Iterator[dict[str, Any]]:
+    """The rows of a configuration of a dataset folder, one at a time, as `load_dataset` gives them.
+
+    Raises:
+        SeekerError: the folder is not a dataset of this project.
+    """
+    import pyarrow.parquet
+
+    if not (folder / config).is_dir():
+        raise SeekerError(f"{folder}: no '{config}' configuration here; give the dataset folder of a build")
+    files = sorted((folder / config).glob("train-*.parquet"))
+    wanted = features(config)
+    for file in files:
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=16):
+            for row in batch.to_pylist():
+                yield wanted.decode_example(row)
+
+
+def _write_shard(rows: list[dict[str, Any]], config: str, path: Path) -> None:
+    from datasets import Dataset, disable_progress_bars
+
+    disable_progress_bars()
+    wanted = features(config)
+    Dataset.from_list(rows, features=wanted).to_parquet(str(path))
+
+
+def _shards(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows in lists of at most about `SHARD_BYTES` of pictures."""
+    shard, size = [], 0
+    for row in rows:
+        inside = [row["image"], row["raw_image"], *row.get("images", [])]
+        weight = sum(len(picture["bytes"]) for picture in inside)
+        if shard and size + weight > SHARD_BYTES:
+            yield shard
+            shard, size = [], 0
+        shard.append(row)
+        size += weight
+    if shard:
+        yield shard
+
+
+def _common(sample: Sample, workspace: Workspace) -> dict[str, Any]:
+    (prompt,) = sample.visual_prompts
+    video, target = sample.video, sample.target
+    return {
+        "id": sample.id,
+        "question": sample.question,
+        "answer": sample.answer,
+        "dimension": sample.dimension,
+        "tag": target.tag,
+        "window_s": list(target.window_s or ()),
+        "event_s": list(target.event_s or ()),
+        "needs_mark": target.needs_mark,
+        "needs_crop": target.needs_crop,
+        "shape": prompt.shape,
+        "colour": prompt.colour,
+        "phrase": prompt.phrase,
+        "frame_time_s": prompt.time_s,
+        "box_xyxy": list(prompt.box_xyxy),
+        "mask": prompt.mask,
+        "image": _file(workspace.read_bytes(prompt.image)),
+        "raw_image": _file(workspace.read_bytes(prompt.raw_image)),
+        "video_path": video.path,
+        "video_sha256": video.sha256,
+        "video_duration_s": video.duration_s,
+        "video_size_wh": list(video.size_wh),
+        "video_origin": video.origin,
+        "video_licence": video.licence,
+        "provenance": sample.provenance,
+    }
+
+
+def _embedded(item: Item, turns: Iterable[Turn], workspace: Workspace) -> Iterator[dict[str, Any]]:
+    """Every image block's picture as an embedded JPEG."""
+    import numpy as np
+
+    sample = item.sample
+    look = looker(sample, workspace)
+    for image in chain.from_iterable(turn.images for turn in turns):
+        yield _file(encode_jpeg(np.asarray(look(image))))
+
+
+def looker(sample: Sample, workspace: Workspace) -> Callable[[Image], PIL.Image.Image]:
+    """A function that gives the pixels of a sample's image references, from the files of its run."""
+    video = workspace.video(sample.video.path)
+    prompts = {
+        f"prompt_{n}": PromptFrame(workspace.picture(p.image), p.time_s)
+        for n, p in enumerate(sample.visual_prompts, start=1)
+    }
+    return lambda image: materialise(image, video, prompts)
+
+
+def _file(data: bytes) -> dict[str, Any]:
+    with PIL.Image.open(io.BytesIO(data)) as picture:
+        picture.verify()
+    return {"bytes": data, "path": None}

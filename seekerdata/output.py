@@ -1,0 +1,169 @@
+"""Output: what a finished run leaves beside its ledger: a file for each stage, the dataset folder, the manifest.
+
+Everything in `dataset/` depends on the recipe and the inputs alone; what differs between runs (times, versions,
+machine) is in `manifest.json`.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seekerdata.card import fill_dataset_card
+from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row, write_config
+from seekerdata.ledger import Ledger, Row
+from seekerdata.plugin import describe
+from seekerdata.stage import Item, Status
+from seekerdata.workspace import Workspace, write_atomically
+
+if TYPE_CHECKING:
+    from seekerdata.build import BuildRecipe
+
+PACKAGES = (
+    "seekerdata",
+    "av",
+    "numpy",
+    "pillow",
+    "opencv-python-headless",
+    "datasets",
+    "pyarrow",
+    "pydantic",
+)
+
+
+def write_output(
+    recipe: "BuildRecipe",
+    ledger: Ledger,
+    workspace: Workspace,
+    stages: list[dict[str, Any]],
+    started: float,
+) -> dict[str, int]:
+    """Write the stage files, the dataset and the manifest of a complete run; returns rows by configuration."""
+    out = workspace.root
+    for stage in stages:
+        lines = (_line(row).encode() for row in ledger.rows(stage["name"]))
+        write_atomically(out / f"{stage['name']}.jsonl", lines)
+    rows = _write_dataset(recipe, ledger, workspace, stages)
+    files = sorted(p for p in (out / "dataset").rglob("*") if p.is_file())
+    manifest = {
+        "name": recipe.name,
+        "recipe": resolved(recipe),
+        "rows": rows,
+        "stages": stages,
+        "files": {f"{p.relative_to(out)}": hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
+        "versions": versions(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 2),
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    write_atomically(out / "manifest.json", text.encode())
+    return rows
+
+
+def resolved(recipe: "BuildRecipe") -> dict[str, Any]:
+    """The recipe with every default written out, in the form that `load_recipe` reads."""
+    written = recipe.model_dump(mode="json")
+    for name, worker in recipe.stages():
+        settings = describe(worker)
+        if name != "source":
+            settings.pop("use")
+        written[name] = settings
+    return written
+
+
+def _published(recipe: "BuildRecipe") -> dict[str, Any]:
+    """The recipe as a card shows it: without what is this machine's (folders, processes)."""
+    written = {key: value for key, value in resolved(recipe).items() if key not in {"out", "engine"}}
+    source = {k: Path(v).name if k == "path" else v for k, v in written["source"].items()}
+    return {**written, "source": source}
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that decides pixels or rows, the git revision if there is one, the machine's kind."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    git = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    ]
+    try:
+        found["git"] = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        found["git"] = "not a git checkout"
+    return found
+
+
+def _line(row: Row) -> str:
+    """One row of a stage file. Seconds are left out: the file depends on recipe and inputs alone."""
+    facts: dict[str, Any] = {"id": row.id, "status": row.status, "reason": row.reason}
+    if row.status is Status.FAILED:
+        facts |= {"retryable": row.retryable, "error": row.error}
+    facts["output"] = json.loads(row.output) if row.output else None
+    return json.dumps(facts, ensure_ascii=False) + "\n"
+
+
+def _write_dataset(
+    recipe: "BuildRecipe", ledger: Ledger, workspace: Workspace, stages: list[dict[str, Any]]
+) -> dict[str, int]:
+    """Write `dataset/` beside the old one and exchange the two, so that a kill leaves one of them whole."""
+    folder, fresh = workspace.root / "dataset", workspace.root / ".dataset.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    makers: dict[str, Iterator[dict[str, Any]]] = {
+        "qa": (qa_row(item, workspace) for item in _items(ledger, "render")),
+        "sft": (
+            sft_row(item, workspace, recipe.dataset.media) for item in _items(ledger, "select") if "sft" in item.sets
+        ),
+        "rl": (rl_row(item, workspace, recipe.dataset.media) for item in _items(ledger, "select") if "rl" in item.sets),
+    }
+    rows = {config: write_config(config, makers[config], fresh) for config in CONFIGS}
+    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger))
+    write_atomically(fresh / "README.md", card.encode())
+    old = workspace.root / ".dataset.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(fresh, folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return rows
+
+
+def balance(ledger: Ledger) -> dict[str, dict[str, int]]:
+    """How many rows have each shape, colour, dimension, answer letter, licence and kind of play."""
+    counts: dict[str, Counter[str]] = {
+        name: Counter() for name in ("shape", "colour", "dimension", "answer", "licence", "origin", "play")
+    }
+    for item in _items(ledger, "render"):
+        sample = item.sample
+        for prompt in sample.visual_prompts:
+            counts["shape"][prompt.shape] += 1
+            counts["colour"][prompt.colour] += 1
+        counts["dimension"][sample.dimension or "not said"] += 1
+        counts["answer"][sample.answer if sample.options else "open"] += 1
+        counts["licence"][sample.video.licence or "not said"] += 1
+        counts["origin"][sample.video.origin or "not said"] += 1
+    for item in _items(ledger, "select"):
+        if item.trajectory:
+            counts["play"][f"{item.trajectory.kind}, {len(item.trajectory.calls)} calls"] += 1
+    return {name: dict(sorted(counter.items())) for name, counter in counts.items()}
+
+
+def _items(ledger: Ledger, stage: str) -> Iterator[Item]:
+    for item_id in ledger.ids(stage, Status.KEPT):
+        yield Item.model_validate_json(ledger.output(stage, item_id))

@@ -1,0 +1,180 @@
+"""Rollout: the loop policy and tools play until an answer; its Trajectory is exactly what the policy saw.
+
+Used by synthesis and evaluation. Ends with the Policy contract, which every file of `seekerdata/policies/` fulfils.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import PIL.Image
+from pydantic import BaseModel, ConfigDict
+
+from seekerdata.dialect import read_calls
+from seekerdata.instructions import LAST_LOOK, NO_LOOK_LEFT, Mode, escape_markers, first_turns
+from seekerdata.observation import Observation, PromptFrame, look_at_video
+from seekerdata.plugin import Plugin
+from seekerdata.sample import Sample
+from seekerdata.tools import ToolSettings, VideoTools, call, refusal, tool_schemas
+from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
+from seekerdata.video import Clip, Video, fps_capped
+
+_ANSWER = re.compile(r"<answer>(.*?)</answer>", flags=re.DOTALL | re.IGNORECASE)
+
+
+class RolloutSettings(BaseModel):
+    """What a policy is shown first and how long it may look. Defaults are VideoSeeker's (papers.md 1.3)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Mode = "tool"
+    overview_fps: float = 1.0
+    overview_max_frames: int = 256
+    max_pixels: int = 336 * 336
+    """Size limit of an overview frame, width x height."""
+    max_rounds: int = 5
+    """Tool calls a policy may make before it must answer."""
+    tools: ToolSettings = ToolSettings()
+
+
+@dataclass
+class Conversation:
+    """What a policy sees: the turns so far and the picture of every `Image` block in them."""
+
+    turns: list[Turn]
+    prompt_names: tuple[str, ...] = ()
+    """Names of the marked frames that may be viewed."""
+    pictures: dict[Image, PIL.Image.Image] = field(default_factory=dict)
+    schemas: list[dict] = field(default_factory=list)
+
+    def add(self, turn: Turn, observation: Observation | None = None) -> None:
+        self.turns.append(turn)
+        if observation:
+            images = (block for block in observation.blocks if isinstance(block, Image))
+            self.pictures.update(zip(images, observation.pictures, strict=True))
+
+    @property
+    def rounds(self) -> int:
+        """Tool calls made so far, refused ones included."""
+        return sum(len(turn.tool_calls) for turn in self.turns)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a policy said. `stop` says why it ended if it did not end by itself; `loss` as in `Turn`."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    stop: StopReason | None = None
+    loss: bool = True
+    usage: dict[str, int] = field(default_factory=dict)
+
+
+class Policy(Plugin):
+    """Contract of `seekerdata/policies/<name>.py`: says the next thing in a conversation.
+
+    A policy keeps no state: the conversation says how far it is. Only a scripted policy may read more of `sample`
+    than what the conversation shows; its docstring says so.
+    """
+
+    def playing(self, kind: str) -> "Policy":
+        """This policy, asked for a kind of play (`look`, `direct`, `recovery`). Only scripted ones differ."""
+        return self
+
+    async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
+        """The next assistant turn: text with `<think>` and `<answer>`, and calls (structured or inside the text)."""
+        raise NotImplementedError
+
+
+async def rollout(
+    policy: Policy,
+    sample: Sample,
+    video: Video,
+    prompts: Sequence[PromptFrame],
+    settings: RolloutSettings,
+    tools: VideoTools | None = None,
+) -> Trajectory:
+    """Play one sample to its end.
+
+    Args:
+        policy: who looks and answers.
+        sample: the question; its truth is for scripted policies only.
+        video: the sample's video.
+        prompts: its marked frames, in order.
+        settings: what is shown first, limits.
+        tools: the toolset, reset here; a fresh `VideoTools` if None.
+
+    Raises:
+        ItemError: the video cannot be shown. A model's mistakes are told to it and raise nothing.
+    """
+    tools = tools or VideoTools(settings.tools)
+    tools.reset(video, prompts)
+    conversation = opening(sample, video, len(prompts), settings)
+    usage: Counter[str] = Counter()
+    while True:
+        reply = await policy.reply(conversation, sample)
+        usage.update(reply.usage)
+        rounds = conversation.rounds
+        turn = read_reply(reply, rounds)
+        conversation.add(turn)
+        if reply.stop or not turn.tool_calls or rounds >= settings.max_rounds:
+            break
+        for tool_call in turn.tool_calls:
+            observe(conversation, tools, tool_call, settings.max_rounds)
+    stop, answer = ending(turn, reply.stop)
+    return Trajectory(
+        sample_id=sample.id,
+        policy=policy.plugin_name(),
+        turns=tuple(conversation.turns),
+        stop=stop,
+        answer=answer,
+        usage=dict(usage),
+    )
+
+
+def opening(sample: Sample, video: Video, prompts: int, settings: RolloutSettings) -> Conversation:
+    """The conversation before the first reply: instructions, overview, question."""
+    duration_s = video.info.duration_s
+    sampling = fps_capped(settings.overview_fps, settings.overview_max_frames)
+    overview = look_at_video(Clip(video, 0.0, duration_s), sampling, settings.max_pixels)
+    names = tuple(f"prompt_{n}" for n in range(1, prompts + 1))
+    system, user = first_turns(sample.question, sample.options, overview, settings.mode, duration_s, names)
+    schemas = tool_schemas(VideoTools) if settings.mode == "tool" else []
+    conversation = Conversation([system], names, schemas=schemas)
+    conversation.add(user, overview)
+    return conversation
+
+
+def read_reply(reply: Reply, rounds: int) -> Turn:
+    """A reply as an assistant turn: calls read, every marker that is not the model's own structure escaped."""
+    text, calls = (reply.text, reply.tool_calls)
+    if not calls:
+        text, calls = read_calls(reply.text, first_id=rounds + 1)
+    content = (Text(text=escape_markers(text)),) if text else ()
+    return Turn(role="assistant", content=content, tool_calls=calls, loss=reply.loss)
+
+
+def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, max_rounds: int) -> None:
+    """Carry out a call and add what it shows; the last one allowed says that it was the last."""
+    done = sum(turn.role == "tool" for turn in conversation.turns) + 1
+    if done > max_rounds:
+        observation = refusal(NO_LOOK_LEFT)
+    elif tool_call.error:
+        observation = refusal(tool_call.error)
+    else:
+        observation = call(tools, tool_call.name, tool_call.arguments)
+    blocks = observation.blocks + (Text(text=LAST_LOOK),) * (done == max_rounds)
+    conversation.add(Turn(role="tool", content=blocks, tool_call_id=tool_call.id), observation)
+
+
+def ending(turn: Turn, stop: StopReason | None) -> tuple[StopReason, str]:
+    """How a rollout ended and the words of its answer, from its last turn."""
+    if stop:
+        return stop, ""
+    if turn.tool_calls:
+        return StopReason.MAX_ROUNDS, ""
+    answers = _ANSWER.findall(turn.text.rpartition("</think>")[2])
+    if not answers or not answers[-1].strip():
+        return StopReason.NO_ANSWER, ""
+    return StopReason.ANSWERED, answers[-1].strip()

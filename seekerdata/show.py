@@ -1,0 +1,84 @@
+"""show: the page of a run: every item that came through, and why the others did not."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from seekerdata.build import STAGES, BuildRecipe
+from seekerdata.dataset import looker
+from seekerdata.errors import SeekerError
+from seekerdata.exhibit import Exhibit
+from seekerdata.ledger import Ledger
+from seekerdata.page import LeftOut, write_page
+from seekerdata.stage import Item, Status
+from seekerdata.workspace import Workspace
+
+
+def show(run: Path, page: Path, limit: int) -> Path:
+    """Write the page of a finished run.
+
+    Args:
+        run: the run folder.
+        page: the HTML file.
+        limit: at most this many items, in the order of their ids; the stage table still counts all.
+
+    Raises:
+        SeekerError: the folder is not that of a finished run.
+    """
+    try:
+        manifest = json.loads((run / "manifest.json").read_text())
+    except OSError:
+        raise SeekerError(f"{run}: not a run folder, or its build is not finished") from None
+    source = BuildRecipe.model_validate({**manifest["recipe"], "out": run}).source
+    workspace = Workspace(root=run, video_root=source.video_root(run))
+    ledger = Ledger(run / "run.db")
+    try:
+        exhibits = islice(_exhibits(ledger, workspace), limit)
+        write_page(page, manifest["name"], _facts(manifest, limit), manifest["stages"], exhibits, _left_out(ledger))
+    finally:
+        ledger.close()
+    return page
+
+
+def _facts(manifest: dict, limit: int) -> dict[str, str]:
+    facts = {f"{config} rows": str(count) for config, count in manifest["rows"].items()}
+    facts |= {"source": manifest["recipe"]["source"]["use"], "seed": str(manifest["recipe"]["seed"])}
+    if manifest["rows"]["qa"] > limit:
+        facts["shown"] = f"the first {limit}"
+    facts |= {"built": manifest["started"], "seconds": str(manifest["seconds"]), "code": manifest["versions"]["git"]}
+    return facts
+
+
+def _exhibits(ledger: Ledger, workspace: Workspace) -> Iterator[Exhibit]:
+    """Every rendered question, as the last stage that kept it left it."""
+    for item_id in ledger.ids("render", Status.KEPT):
+        item, verdict = _last(ledger, item_id)
+        prompt = item.sample.visual_prompts[0]
+        yield Exhibit(
+            sample=item.sample,
+            trajectory=item.trajectory,
+            verdict=verdict,
+            picture=looker(item.sample, workspace),
+            marked=workspace.picture(prompt.image),
+            raw=workspace.picture(prompt.raw_image),
+        )
+
+
+def _last(ledger: Ledger, item_id: str) -> tuple[Item, str]:
+    """The item after the last stage that kept it, and what the run decided on it."""
+    verdict = "kept"
+    for stage in reversed(STAGES):
+        row = ledger.current(stage, item_id)
+        if row and row.status is Status.KEPT:
+            return Item.model_validate_json(row.output), verdict
+        if row:
+            verdict = f"{row.status} at {stage}: {row.reason}"
+    raise AssertionError("render kept this item")
+
+
+def _left_out(ledger: Ledger) -> Iterator[LeftOut]:
+    for stage in STAGES:
+        for status in (Status.DROPPED, Status.FAILED):
+            for row in ledger.rows(stage, status):
+                yield LeftOut(row.id, stage, str(status), row.reason)

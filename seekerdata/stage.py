@@ -1,0 +1,103 @@
+"""Stage: one step of the build. An item goes in; it comes out kept, is dropped with a reason, or fails with an error.
+
+A stage is a pure function of its settings, the item and the files the item names. Running it twice gives the same
+bytes, so a run can be killed at any moment and continued, on one machine or on many.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from seekerdata.plugin import Plugin
+from seekerdata.sample import Sample
+from seekerdata.trajectory import Trajectory
+from seekerdata.workspace import Workspace
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Entry(Frozen):
+    """What a source lists cheaply before any work: enough to read one sample later.
+
+    `where` tells a person which line or file it is; `problem` is set when the listing itself already shows that
+    the entry cannot be used.
+    """
+
+    id: str
+    where: str
+    data: dict[str, Any] = {}
+    problem: str = ""
+
+
+class Item(Frozen):
+    """What travels from stage to stage: the sample, then also its trajectory, then the sets it belongs to."""
+
+    sample: Sample
+    trajectory: Trajectory | None = None
+    sets: tuple[str, ...] = ()
+
+
+class Drop(Frozen):
+    """A stage's verdict that an item does not belong in the dataset. `reason` starts with the word counted."""
+
+    reason: str
+
+
+class Status(StrEnum):
+    KEPT = "kept"
+    DROPPED = "dropped"
+    FAILED = "failed"
+
+
+class Source(Plugin):
+    """Contract of `seekerdata/sources/<name>.py`: lists entries, and reads one entry into a sample.
+
+    `entries` is cheap and always gives the same list, so that every rank knows all of it. `read` does the work;
+    it raises `ItemError` for an entry that cannot be used.
+    """
+
+    lists_by: ClassVar[frozenset[str]] = frozenset()
+    """Settings that only decide which entries there are: changing them redoes no entry."""
+
+    def fingerprint(self) -> str:
+        return super().fingerprint_without(self.lists_by)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, in a stable order, ids unique."""
+        raise NotImplementedError
+
+    def read(self, entry: Entry, workspace: Workspace) -> Sample:
+        """The sample of one entry; may write its video under `workspace.video_root`."""
+        raise NotImplementedError
+
+    def video_root(self, out: Path) -> Path:
+        """The folder that `VideoRef.path` is relative to; `out` is the run's folder."""
+        raise NotImplementedError
+
+
+class Stage(Plugin):
+    """Contract of `seekerdata/stages/<name>.py`. Override `process`; override `assign` only if an item's outcome
+    depends on the other items (a quota)."""
+
+    by: Any
+    """Who does the work; a bare name in a recipe (`filter: rules`) is this field."""
+
+    sees_all: ClassVar[bool] = False
+    """True if `assign` needs every item at once; a rank then stops before this stage and the merging call runs it."""
+
+    def assign(self, items: Iterable[Item]) -> dict[str, Any]:
+        """What the whole set decides for each item id, e.g. its shape. Must not depend on the order of `items`."""
+        return {}
+
+    def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
+        """The item with this stage's findings added, or why it is dropped.
+
+        Raises:
+            ItemError: the item cannot be processed; becomes a `failed` row.
+        """
+        raise NotImplementedError

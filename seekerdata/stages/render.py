@@ -1,0 +1,71 @@
+"""render: draw the mark on the chosen frame and say so in the question. Eight shapes in equal shares."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from seekerdata.colour import contrasting_colour
+from seekerdata.instance import decode_mask
+from seekerdata.plugin import picked
+from seekerdata.reference import put_phrase
+from seekerdata.sample import Sample, digest
+from seekerdata.stage import Drop, Item, Stage
+from seekerdata.visual_prompt import COLOURS, SHAPES, Shape, VisualPrompt
+from seekerdata.workspace import Workspace
+
+__all__ = ["Render"]
+
+
+class Render(Stage):
+    """Marks the target with one of the shapes, equal shares of each, and puts the shape's phrase in the question."""
+
+    by: Literal["template"] = "template"
+    """Who puts the phrase into the question."""
+    shapes: tuple[Annotated[Shape, picked("shapes")], ...] = Field(default=SHAPES, min_length=1)
+    seed: int = 0
+
+    sees_all = True
+
+    def assign(self, items: Iterable[Item]) -> dict[str, int]:
+        """The place of each id's shape in `shapes`: ids in the order of their hashes take the shapes in turn, so that
+        shares differ by one at most."""
+        ids = sorted((item.sample.id for item in items), key=lambda name: digest([self.seed, name]))
+        return {name: n % len(self.shapes) for n, name in enumerate(ids)}
+
+    def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
+        sample = item.sample
+        prompt = self.mark(sample, self.shapes[assigned], workspace)
+        target = sample.target
+        update = {
+            "visual_prompts": (prompt,),
+            "text_question": sample.question,
+            "question": put_phrase(target.vp_question, prompt.phrase),
+            "options": tuple(put_phrase(option, prompt.phrase) for option in target.vp_options),
+            "provenance": sample.noted("render", by=self.by, shape=prompt.shape),
+        }
+        return item.model_copy(update={"sample": sample.model_copy(update=update)})
+
+    def mark(self, sample: Sample, shape: Shape, workspace: Workspace) -> VisualPrompt:
+        """The visual prompt on the chosen frame; its raw and its marked frame are written to the run folder."""
+        instance = sample.instance
+        sighting = instance.nearest(sample.target.mark_s or 0.0) if instance else None
+        assert sighting is not None and sighting.mask is not None, "segment leaves a mask"
+        rng = np.random.default_rng(int(digest([self.seed, sample.id, shape.plugin_name()]), 16))
+        (frame,) = workspace.video(sample.video.path).frames([sighting.time_s])
+        mask = decode_mask(sighting.mask)
+        colour, number = contrasting_colour(frame.rgb, mask, rng), int(rng.integers(1, 10))
+        canvas = frame.rgb.copy()
+        shape.draw(canvas, mask, COLOURS[colour], rng, number)
+        return VisualPrompt(
+            time_s=frame.time_s,
+            shape=shape.plugin_name(),
+            colour=colour,
+            phrase=shape.phrase.format(number=number),
+            box_xyxy=sighting.box_xyxy,
+            mask=sighting.mask,
+            number=number if "{number}" in shape.phrase else None,
+            image=workspace.write_frame(canvas),
+            raw_image=workspace.write_frame(frame.rgb),
+        )

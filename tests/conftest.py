@@ -1,0 +1,77 @@
+"""Fixtures that several packages share: a small clip, a sample about it, a run on the procedural world."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from clips import make_clip
+
+from seekerdata.observation import PromptFrame
+from seekerdata.sample import Sample, Target, VideoRef
+from seekerdata.video import Video
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def shared(name: str) -> Path:
+    """A folder of graded material beside the repository; the test is skipped, and says so, where it is absent."""
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"no folder ../shared/{name} beside the repository")
+    return SHARED / name
+
+
+@pytest.fixture(scope="session")
+def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 20 s at 10 fps, 96x64."""
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=20, size=(96, 64))
+
+
+@pytest.fixture
+def video(clip_path: Path) -> Video:
+    return Video(clip_path)
+
+
+@pytest.fixture
+def prompts() -> list[PromptFrame]:
+    """Two marked frames, the second without a known time."""
+    pictures = [PIL.Image.fromarray(np.full((64, 96, 3), level, np.uint8)) for level in (40, 90)]
+    return [PromptFrame(pictures[0], 5.0), PromptFrame(pictures[1])]
+
+
+@pytest.fixture
+def sample(clip_path: Path) -> Sample:
+    """A multiple-choice question about seconds 8 to 11 of the clip."""
+    target = Target(tag="white square", unique=True, window_s=(8.0, 11.0), evidence="it is white")
+    return Sample(
+        id="q1",
+        video=VideoRef(path=clip_path.name, sha256="0" * 64, duration_s=20.0, size_wh=(96, 64), fps=10.0),
+        question="What colour is the target in the highlighted box?",
+        options=("red", "white", "blue", "green"),
+        answer="B",
+        target=target,
+    )
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished build on the smallest world, frames embedded."""
+    from seekerdata.build import BuildRecipe, build
+
+    recipe = {
+        "name": "small",
+        "out": tmp_path_factory.mktemp("run") / "small",
+        "source": {"use": "world", "level": 1, "videos": 10, "questions_per_video": 1},
+        "filter": {"by": "rules", "allow": ["counting"]},
+        "select": {"rl_share": 0.3},
+        "dataset": {"media": "embedded"},
+        "engine": {"workers": 1},
+    }
+    report = build(BuildRecipe.model_validate(recipe))
+    assert report.rows == {"qa": 10, "sft": 10, "rl": 3}
+    return report.out
