@@ -11,23 +11,26 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from seekerdata import answer_phrases as say
-from seekerdata.answer_claims import Claim, claims, letter_at, mentions, standing
+from seekerdata.answer_claims import Claim, decisive_claim, letter_at
+from seekerdata.answer_options import Options, lead, mentions, standing, tokens, words
 from seekerdata.answer_text import (
-    Options,
+    ANSWER_TAG,
+    FINAL_TEXT,
+    answer_block,
     blank,
+    conclusion,
     hear,
-    lead,
+    held_answer,
     normalise,
     original_span,
     spoken,
-    tokens,
-    words,
 )
 
 READER_VERSION = "1.0.0"
 """Bumped whenever a rule changes; scores read by different versions are not comparable."""
 
 _LONG_REPLY_WORDS = 60  # beyond this an option's words in prose are reasoning, not the answer
+_SAMPLE_CHARS = 4_000  # enough to know a broken reply
 
 
 class AnswerState(StrEnum):
@@ -77,8 +80,11 @@ def read_choice(reply: str, options: list[str]) -> Answer:
     """
     choices = Options.of(options)
     text, origin = hear(reply or "")
+    verdict = _verbatim(reply or "", choices)
     if not choices.raw:
         verdict = _Verdict(AnswerState.MISSING, "no_options")
+    elif verdict:
+        origin = range(len(reply) + 1)
     else:
         verdict = _read(text, choices)
     found = verdict.state is AnswerState.FOUND
@@ -98,14 +104,14 @@ def read_text(reply: str) -> Answer:
     all that follows the thoughts. Never raises. Source: the `<answer>` convention of VideoSeeker."""
     text, origin = normalise(reply or "")
     said = spoken(text)
-    start, end, rule = _block(said) or (0, len(said), "whole_reply")
-    cues = [m.end() for m in say.FINAL_TEXT.finditer(said, start, end) if said[m.end() : end].strip()]
+    start, end, rule = answer_block(said) or (0, len(said), "whole_reply")
+    cues = [m.end() for m in FINAL_TEXT.finditer(said, start, end) if said[m.end() : end].strip()]
     if rule == "whole_reply" and cues:
         start, rule = cues[-1], "statement"
     kept = said[start:end].strip(" \t\n*_`#")
     start += said[start:end].find(kept)
     failure = _failure(kept, Options.of([])) if kept else _Verdict(AnswerState.MISSING, "empty")
-    if not failure and say.REFUSES.search(re.split(r"[.!?\n。]", kept, maxsplit=1)[0]):
+    if not failure and say.REFUSES.search(re.split(r"[.!?\n。]", kept[:_SAMPLE_CHARS], maxsplit=1)[0]):
         failure = _Verdict(AnswerState.REFUSED, "refusal")
     if failure:
         return Answer(state=failure.state, letter=None, letters=(), text=None, rule=failure.rule, span=None)
@@ -120,22 +126,30 @@ def is_choice_right(answer: Answer, gold_letter: str) -> bool:
 
 # -- the rules, in order --------------------------------------------------------------------------
 def _read(text: str, options: Options) -> _Verdict:
-    """Narrow to the last answer tag, box or JSON value, then the first rule that can tell decides."""
-    inner, base, rule, end = text, 0, "", 0
-    if failure := _exact_text(text, options) or _failure(text, options):
-        return failure
-    for find in (_block, _box, _json, _reply_line):
-        if place := find(inner):
-            inner, base = inner[place[0] : place[1]], base + place[0]
-            rule, end = rule or place[2], end or place[1]
-    inner = blank(inner, (tag.span() for tag in say.ANSWER_TAG.finditer(inner)))
-    verdict = next((v for judge in _RULES if (v := judge(inner, options))), _NOTHING)
+    """Narrow to the answer tag, box or JSON value, then let the first rule that can tell decide."""
+    if verdict := _exact_text(text, options) or _failure(text, options):
+        return verdict
+    start, end, rule = held_answer(text) or (0, len(text), "")
+    held = text[start:end]
+    held = blank(held, (tag.span() for tag in ANSWER_TAG.finditer(held)))
+    verdict = next((v for judge in _RULES if (v := judge(held, options))), _NOTHING)
     if rule and say.CORRECTS.search(text, end):
         later = _commitment(text[end:], options)
         if later and later.state is AnswerState.FOUND:
             return later.moved(end)
-    found = verdict.state is AnswerState.FOUND
-    return verdict._replace(rule=rule if rule and found else verdict.rule).moved(base)
+    if rule and verdict.state is AnswerState.FOUND:
+        verdict = verdict._replace(rule=rule)
+    return verdict.moved(start)
+
+
+def _verbatim(reply: str, options: Options) -> _Verdict | None:
+    """The whole reply is an option's very text, signs included: `C++`, `.*`, `None`."""
+    said = normalise(reply.strip())[0].casefold()
+    letters = [letter for letter, own in options.verbatim.items() if said and own.casefold() == said]
+    if len(options.kinds(letters)) != 1 or said.upper() in options.raw:
+        return None
+    start = reply.find(reply.strip())
+    return _Verdict(AnswerState.FOUND, "option_text", (letters[0],), start, start + len(reply.strip()))
 
 
 def _exact_text(text: str, options: Options) -> _Verdict | None:
@@ -155,66 +169,39 @@ def _exact_text(text: str, options: Options) -> _Verdict | None:
 
 def _failure(text: str, options: Options) -> _Verdict | None:
     """Nothing at all, one sign or word over and over, or a server's words instead of a model's."""
-    sequence = words(text)
-    said = text.strip()
-    if not said:
+    said = text[:_SAMPLE_CHARS].strip()
+    sequence = words(said)
+    if not text.strip():
         return _Verdict(AnswerState.MISSING, "empty")
-    repeated = len(set(sequence)) == 1 and len(sequence) >= 8
+    repeated = len(sequence) >= 8 and len(set(sequence)) <= 2
     if repeated or not re.search(r"\w", said) or (len(said) > 4 and len(set(said)) == 1):
         return _Verdict(AnswerState.MISSING, "degenerate")
-    if say.ERROR_TEXT.search(said[:2000]):
-        return _Verdict(AnswerState.MISSING, "error_text")
-    return None
+    return _Verdict(AnswerState.MISSING, "error_text") if say.ERROR_TEXT.match(said) else None
 
 
 def _bare_letter(text: str, options: Options) -> _Verdict | None:
-    """The whole reply is a letter, in either case: `B`, `(b).`, `Option B`; or several of them."""
+    """The whole reply is a letter, in either case: `B`, `(b).`, `Option B`, `A or B`."""
     opening = say.CLAUSE.match(text)
     found = letter_at(text, opening.end(), options, lower=True) if opening else None
-    said = text.strip()
-    if opening and said.endswith("?") and say.ASKS.match(text):
+    asked = text.rstrip().endswith("?") and say.ASKS.match(text)
+    if not found or asked or not say.NOTHING_MORE.match(text, found.end):
         return None
-    if not found or not say.NOTHING_MORE.match(text, found.end):
-        run = re.fullmatch(r"\W*([A-Z](?:\W*[A-Z]){1,25})\W*", said)
-        letters = tuple(dict.fromkeys(re.findall("[A-Z]", run[1]))) if run else ()
-        if len(letters) < 2 or not set(letters) <= set(options.raw):
-            return None
-        start = text.find(said)
-        return _Verdict(AnswerState.AMBIGUOUS, "whole_reply", letters, start, start + len(said))
-    claim = Claim(found.start, found.end, found.letters, 0, "whole_reply")
-    return _settled(claim, options)
+    return _settled(Claim(found.start, found.end, found.letters, 0, "whole_reply"), options)
 
 
 def _commitment(text: str, options: Options) -> _Verdict | None:
-    """The last of the firmest claims, unless another contradicts it and nothing takes that back."""
-    found = claims(text, options)
-    if not found:
+    """The choice that the reply's own words commit to."""
+    claim = decisive_claim(text, options)
+    return _settled(claim, options) if claim else None
+
+
+def _letter_run(text: str, options: Options) -> _Verdict | None:
+    """The whole reply is several letters: `AB`, `A C`."""
+    run = re.fullmatch(r"\W*([A-Z](?:\W*[A-Z]){1,25})\W*", text)
+    letters = tuple(dict.fromkeys(re.findall("[A-Z]", run[1]))) if run else ()
+    if not run or len(letters) < 2 or not set(letters) <= set(options.raw):
         return None
-    firmest = [c for c in found if c.rank == max(claim.rank for claim in found)]
-    last = firmest[-1]
-    rivals = [c for c in firmest if not options.kinds(last.letters) <= options.kinds(c.letters)]
-    if rivals and not _taken_back(text, rivals[-1], last):
-        return _contradiction(firmest)
-    for later in (c for c in found if c.start >= last.end):
-        if options.kinds(later.letters) == options.kinds(last.letters):
-            continue
-        if say.CORRECTS.search(text, last.end, later.end):
-            last = later
-        elif later.rank > 1:
-            return _contradiction([last, later])
-    return _settled(last, options)
-
-
-def _taken_back(text: str, earlier: Claim, last: Claim) -> bool:
-    near = max(earlier.end, last.start - 60)
-    corrected = say.CORRECTS.search(text, earlier.end, last.end)
-    return bool(corrected or say.CONCLUDES.search(text, near, last.end))
-
-
-def _contradiction(rivals: list[Claim]) -> _Verdict:
-    letters = tuple(dict.fromkeys(letter for claim in rivals for letter in claim.letters))
-    span = rivals[0].start, rivals[-1].end
-    return _Verdict(AnswerState.AMBIGUOUS, "contradiction", letters, *span)
+    return _settled(Claim(*run.span(1), letters, 0, "whole_reply"), options)
 
 
 def _settled(claim: Claim, options: Options) -> _Verdict:
@@ -260,8 +247,7 @@ def _mention(text: str, options: Options) -> _Verdict | None:
     found = tokens(text)
     longest = max((len(form) for forms in options.forms.values() for form in forms), default=0)
     if len(found) > _LONG_REPLY_WORDS + longest:
-        sentences = list(re.finditer(r"[^.!?\n。]*\w[^\n。!?]*", text))
-        found = tokens(text, sentences[-1].start()) if sentences else found
+        found = tokens(text, conclusion(text, _LONG_REPLY_WORDS // 2))
     hits = standing(text, mentions(text, found, options))
     letters = tuple(dict.fromkeys(hit.letters[0] for hit in hits))
     if not letters:
@@ -271,28 +257,32 @@ def _mention(text: str, options: Options) -> _Verdict | None:
 
 
 def _yes_or_no(text: str, options: Options) -> _Verdict | None:
-    """A reply that opens with yes or no, where one option does."""
+    """A reply that opens with yes or no, where the options do too."""
     found = tokens(text)
     if not found or found[0].word not in say.POLAR or not say.PAUSE.match(text, found[0].end):
         return None
-    letters = [a for a, raw in options.raw.items() if words(raw)[:1] == (found[0].word,)]
-    if len(options.kinds(letters)) != 1:
+    openings = {letter: words(raw)[:1] for letter, raw in options.raw.items()}
+    polar = {word for word in openings.values() if word and word[0] in say.POLAR}
+    letters = [letter for letter, word in openings.items() if word == (found[0].word,)]
+    if len(polar) < 2 or len(options.kinds(letters)) != 1:
         return None
     return _Verdict(AnswerState.FOUND, "yes_or_no", (letters[0],), found[0].start, found[0].end)
 
 
-def _part_of_option(text: str, options: Options) -> _Verdict | None:
-    """The whole reply is at least half of one option's words, and of no other's."""
+def _start_of_option(text: str, options: Options) -> _Verdict | None:
+    """The whole reply is the first part of one option, two words and a third of it or more."""
     found = tokens(text)
-    said = f" {' '.join(t.word for t in found[lead([t.word for t in found]) :])} "
-    holders = {a: f" {' '.join(words(raw))} " for a, raw in options.raw.items()}
-    if not found or text.rstrip().endswith("?"):
+    said = [token.word for token in found][lead([token.word for token in found]) :]
+    if len(said) < 2 or text.rstrip().endswith("?"):
         return None
-    letters = [a for a, whole in holders.items() if said in whole]
-    if len(options.kinds(letters)) != 1 or 2 * len(said) < len(holders[letters[0]]):
+    opened = [
+        letter
+        for letter, forms in options.forms.items()
+        if any(form[: len(said)] == tuple(said) and 3 * len(said) >= len(form) for form in forms)
+    ]
+    if len(options.kinds(opened)) != 1:
         return None
-    span = found[0].start, found[-1].end
-    return _Verdict(AnswerState.FOUND, "part_of_option", (letters[0],), *span)
+    return _Verdict(AnswerState.FOUND, "start_of_option", (opened[0],), found[0].start, found[-1].end)
 
 
 _NOTHING = _Verdict(AnswerState.MISSING, "no_commitment")
@@ -301,48 +291,9 @@ _RULES = (
     _failure,
     _bare_letter,
     _commitment,
+    _letter_run,
     _stock_phrase,
-    _yes_or_no,
     _mention,
-    _part_of_option,
+    _yes_or_no,
+    _start_of_option,
 )
-
-
-# -- where the answer stands ----------------------------------------------------------------------
-def _block(text: str) -> tuple[int, int, str] | None:
-    """The last answer tag's content that is not empty; a lone opening or closing tag counts."""
-    found, since, last = None, None, 0
-    for tag in say.ANSWER_TAG.finditer(text):
-        if tag["open"]:
-            since = tag.end()
-            continue
-        span = (last if since is None else since, tag.start())
-        if text[slice(*span)].strip():
-            found = span
-        since, last = None, tag.end()
-    if since is not None and text[since:].strip():
-        found = (since, len(text))
-    return (*found, "answer_tag") if found else None
-
-
-def _box(text: str) -> tuple[int, int, str] | None:
-    """The last LaTeX box's content that is not empty."""
-    for box in reversed(list(say.BOX.finditer(text))):
-        depth, end = 1, box.end()
-        while end < len(text) and depth:
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            end += 1
-        if text[box.end() : end - (depth == 0)].strip():
-            return box.end(), end - (depth == 0), "boxed"
-    return None
-
-
-def _json(text: str) -> tuple[int, int, str] | None:
-    values = list(say.JSON_ANSWER.finditer(text))
-    return (*values[-1].span("value"), "json") if values else None
-
-
-def _reply_line(text: str) -> tuple[int, int, str] | None:
-    """What follows `A:` where the reply repeats the question as `Q:`."""
-    lines = list(say.QUESTION_AND_ANSWER.finditer(text))
-    return (lines[-1].end(), len(text), "statement") if lines else None

@@ -65,14 +65,14 @@ def _verdicts(folder: Path, config: str, video_root: Path) -> list[Verdict]:
 
 
 def _invariants(config: str, video_root: Path) -> dict[str, Callable[[Row], str]]:
-    shared = {
+    shared: dict[str, Callable[[Row], str]] = {
         "mark is drawn inside the frame": mark,
         "times and boxes are inside the video": inside,
         "no secret in any text": no_secret,
     }
     if config == "qa":
         return shared | {"gold answer scores 1.0": gold_scores}
-    turns = {
+    turns: dict[str, Callable[[Row], str]] = {
         "names are opaque": opaque_names,
         "stamps are the true times": true_stamps,
         "placeholders match pictures, markers escaped": placeholders,

@@ -1,52 +1,28 @@
-"""Container: a local media file opened safely and its video packets, or one typed error naming file and cause.
+"""Container: the video packets of one open file, and where they can be jumped to.
 
-Only formats that hold the media themselves are opened, so that no file can name another file or a host. Times are
-ticks of the stream's time base.
+Times are ticks of the stream's time base; seconds count from the video's start.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import stat
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seekerdata.errors import ItemError
+from seekerdata.media_file import VideoError, open_container, video_stream
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
     from av.packet import Packet
-    from av.video.stream import VideoStream
 
-MAX_FRAME_PIXELS = 64 * 2**20
-"""A larger picture is refused as a decompression bomb (8K is 33 million)."""
 _TIME_SLACK_S = Fraction(1, 10**6)
 """A time this close before a frame is that frame: floating point noise never shows the frame before it."""
 CLOCK_JUMP_S = 1
 """Times that fall back further than this are a clock that was reset (joined transport streams)."""
 _UNINDEXED = ("mpegts", "mpeg")
 _MAX_READ_ERRORS = 16
-_OPEN_TIMEOUT_S, _READ_TIMEOUT_S = 10.0, 30.0
-_FORMATS = (
-    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,gif,apng,h264,hevc,vvc,av1,obu,ivf,m4v,h263,mxf,"
-    "nut,rm,wtv,dv,yuv4mpegpipe,mp3,wav,flac,aac,amr,aiff"
-)
-_HEADS = (
-    ((b"<!doctype html", b"<html"), "an HTML page, not a video (a failed download?)"),
-    ((b"\x89png", b"\xff\xd8\xff"), "a still image, not a video"),
-    ((b"#extm3u",), "a playlist, not a video"),
-)
-
-
-class VideoError(ItemError):
-    """A video that cannot be read. Its text is one line: the file as it was named, and the cause.
-
-    `code` is one of: missing, unreadable, no_video_stream, no_frames, decode_timeout, too_corrupt, unsupported.
-    """
 
 
 class Container:
@@ -62,6 +38,7 @@ class Container:
         sar: sample aspect ratio, 1.0 if not stated.
         codec: FFmpeg's name of the format, such as h264, hevc, av1.
         timeless: presentation times are not stored (raw streams; B-frames in AVI); frames count in the order shown.
+        jumps: seeking is exact; not so where times are not stored, or only now and then (MPEG program streams).
         packet_errors: packets that could not be read.
     """
 
@@ -74,6 +51,7 @@ class Container:
         self.codec = context.codec.canonical_name
         self.size_wh = (context.width, context.height)
         self.timeless = raw or (self._format == "avi" and bool(context.has_b_frames))
+        self.jumps = not self.timeless and self._format != "mpeg"
         self.tick_s = _exact(self.stream.time_base) or Fraction(1, 90_000)
         average, guessed = _exact(self.stream.average_rate), _exact(self.stream.guessed_rate)
         self.step = max(1, round(1 / ((guessed or average or 25) * self.tick_s)))
@@ -198,98 +176,6 @@ class Container:
         self._index = getattr(self.stream, "index_entries", ())  # av >= 17
 
 
-def open_container(path: str) -> InputContainer:
-    """Open a local media file for reading; the caller closes it.
-
-    Raises:
-        VideoError: `missing`, `unreadable`, or `decode_timeout` if opening takes more than 10 s.
-    """
-    import av
-    import av.logging
-
-    _check_file(path)
-    av.logging.set_level(av.logging.PANIC)
-    options = {
-        "format_whitelist": _FORMATS,
-        "protocol_whitelist": "file",
-        "max_pixels": str(MAX_FRAME_PIXELS),
-    }
-    broken_text: dict[str, Any] = {"metadata_errors": "replace"}
-    if int(av.__version__.split(".")[0]) >= 19:  # where it is the rule
-        broken_text = {}
-    try:
-        return av.open(  # "file:" keeps a name such as concat:a from being read as a protocol
-            "file:" + path,
-            mode="r",
-            options=options,
-            timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S),
-            **broken_text,
-        )
-    except av.error.ExitError as error:
-        cause = f"not opened within {_OPEN_TIMEOUT_S:g} s"
-        raise VideoError("decode_timeout", f"{path}: {cause}") from error
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise VideoError("unreadable", f"{path}: {_why(path, error)}") from error
-
-
 def _exact(rational: Any) -> Fraction | None:
     """PyAV's rational (a Fraction, from av 19 on its own type) as a Fraction; None if it is unset."""
     return Fraction(rational.numerator, rational.denominator) if rational else None
-
-
-def video_stream(container: InputContainer, path: str) -> VideoStream:
-    """The first video stream that is not a cover picture; the other streams are no longer read.
-
-    Raises:
-        VideoError: `no_video_stream`, or `unsupported` if no decoder knows it or its pictures are too large.
-    """
-    chosen = None
-    for stream in container.streams:
-        if chosen is None and stream.type == "video" and not _is_picture(stream):
-            chosen = stream
-        elif hasattr(stream, "discard"):  # av >= 17
-            stream.discard = 48  # AVDISCARD_ALL
-    if chosen is None:
-        cover = any(stream.type == "video" for stream in container.streams)
-        cause = "only a cover picture, no video stream" if cover else "no video stream"
-        raise VideoError("no_video_stream", f"{path}: {cause}")
-    context = chosen.codec_context
-    if context is None:
-        raise VideoError("unsupported", f"{path}: no decoder for its video codec")
-    if context.width * context.height > MAX_FRAME_PIXELS:
-        size = f"{context.width}x{context.height}"
-        raise VideoError("unsupported", f"{path}: {size} is over {MAX_FRAME_PIXELS} pixels a frame")
-    context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # the size may grow inside the stream
-    return chosen
-
-
-def _is_picture(stream: VideoStream) -> bool:
-    disposition = stream.disposition
-    return bool(disposition & type(disposition).attached_pic)
-
-
-def _check_file(path: str) -> None:
-    try:
-        status = Path(path).stat()
-    except (OSError, ValueError) as error:
-        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-        cause = "no such file" if missing else getattr(error, "strerror", None) or str(error)
-        raise VideoError("missing" if missing else "unreadable", f"{path}: {cause}") from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise VideoError("unreadable", f"{path}: {kind}, not a video")
-    if status.st_size == 0:
-        raise VideoError("unreadable", f"{path}: the file is empty")
-
-
-def _why(path: str, error: Exception) -> str:
-    """Say what the file is instead of a video, where its first bytes tell."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(256).lstrip().lower()
-    except OSError as unread:
-        return unread.strerror or "cannot be read"
-    for starts, cause in _HEADS:
-        if head.startswith(starts):
-            return cause
-    return f"not a video that can be opened ({getattr(error, 'strerror', None) or error})"

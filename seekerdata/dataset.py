@@ -5,11 +5,11 @@ pixels) or, with `media: embedded`, inside as JPEG; `pictures` gives them back e
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import PIL.Image
 from pydantic import BaseModel, ConfigDict
 
@@ -82,7 +82,7 @@ def sft_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
     """One trajectory as messages with typed blocks."""
     trajectory = item.trajectory
     assert trajectory is not None, "solve leaves a trajectory"
-    pictures = list(_embedded(item, trajectory.turns, workspace)) if media == "embedded" else []
+    pictures = _embedded(item, trajectory.turns, workspace) if media == "embedded" else []
     facts = {
         "messages": messages(trajectory.turns),
         "kind": trajectory.kind,
@@ -101,7 +101,7 @@ def rl_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
     assert trajectory is not None, "solve leaves a trajectory"
     overview = Observation(trajectory.turns[1].content[:-1])
     turns = first_turns(sample.question, (), overview, "tool", sample.video.duration_s, ["prompt_1"])
-    pictures = list(_embedded(item, turns, workspace)) if media == "embedded" else []
+    pictures = _embedded(item, turns, workspace) if media == "embedded" else []
     facts = {
         "prompt": messages(turns),
         "answer": sample.answer_text,
@@ -150,7 +150,7 @@ def pictures(row: dict[str, Any], video_root: Path) -> list[PIL.Image.Image]:
     blocks = [block for turn in turns for block in turn["content"] if block["type"] == "image"]
     video = Video(video_root / row["video_path"])
     prompts = {"prompt_1": PromptFrame(row["image"], row["frame_time_s"])}
-    return [materialise(Image(**block), video, prompts) for block in blocks]
+    return materialise([Image(**block) for block in blocks], video, prompts)
 
 
 def write_config(config: str, rows: Iterator[dict[str, Any]], folder: Path) -> int:
@@ -160,7 +160,7 @@ def write_config(config: str, rows: Iterator[dict[str, Any]], folder: Path) -> i
     """
     target = folder / config
     target.mkdir(parents=True)
-    count, paths = 0, []
+    count, paths = 0, list[Path]()
     for shard in _shards(rows):
         paths.append(target / f"shard-{len(paths):05d}")
         _write_shard(shard, config, paths[-1])
@@ -198,7 +198,7 @@ def _write_shard(rows: list[dict[str, Any]], config: str, path: Path) -> None:
 
 def _shards(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """Rows in lists of at most about `SHARD_BYTES` of pictures."""
-    shard, size = [], 0
+    shard, size = list[dict[str, Any]](), 0
     for row in rows:
         inside = [row["image"], row["raw_image"], *row.get("images", [])]
         weight = sum(len(picture["bytes"]) for picture in inside)
@@ -242,24 +242,19 @@ def _common(sample: Sample, workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _embedded(item: Item, turns: Iterable[Turn], workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """Every image block's picture as an embedded JPEG."""
-    import numpy as np
-
-    sample = item.sample
-    look = looker(sample, workspace)
-    for image in chain.from_iterable(turn.images for turn in turns):
-        yield _file(encode_jpeg(np.asarray(look(image))))
-
-
-def looker(sample: Sample, workspace: Workspace) -> Callable[[Image], PIL.Image.Image]:
-    """A function that gives the pixels of a sample's image references, from the files of its run."""
-    video = workspace.video(sample.video.path)
+def shown(sample: Sample, turns: Iterable[Turn], workspace: Workspace) -> list[PIL.Image.Image]:
+    """The pictures of a sample's turns, in order, from the files of its run."""
     prompts = {
         f"prompt_{n}": PromptFrame(workspace.picture(p.image), p.time_s)
         for n, p in enumerate(sample.visual_prompts, start=1)
     }
-    return lambda image: materialise(image, video, prompts)
+    images = [image for turn in turns for image in turn.images]
+    return materialise(images, workspace.video(sample.video.path), prompts)
+
+
+def _embedded(item: Item, turns: Iterable[Turn], workspace: Workspace) -> list[dict[str, Any]]:
+    """Every image block's picture as an embedded JPEG."""
+    return [_file(encode_jpeg(np.asarray(picture))) for picture in shown(item.sample, turns, workspace)]
 
 
 def _file(data: bytes) -> dict[str, Any]:

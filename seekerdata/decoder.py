@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -28,23 +29,22 @@ class _Damage:
     """
 
     def __init__(self) -> None:
-        self._keys: list[int] = []
-        self._spans: list[tuple[int, int]] = []
+        self._keys: deque[int] = deque(maxlen=8)  # pictures come out a few packets after they went in, not more
+        self._spans: deque[tuple[int, int]] = deque(maxlen=8)
 
     def pass_key(self, tick: int) -> None:
         """A key frame, shown at this tick, goes into the decoder."""
         self._keys.append(tick)
-        if self._spans and self._spans[-1][1] == _FOREVER:
-            self._spans[-1] = (self._spans[-1][0], tick)
+        for k, (start, end) in enumerate(self._spans):
+            self._spans[k] = (start, tick if end == _FOREVER else end)
 
     def hit(self, tick: int) -> None:
         """The picture shown at this tick is damaged."""
         if not self.covers(tick):
-            until = (key for key in reversed(self._keys[-8:]) if key > tick)
-            self._spans.append((tick, min(until, default=_FOREVER)))
+            self._spans.append((tick, min((key for key in self._keys if key > tick), default=_FOREVER)))
 
     def covers(self, tick: int) -> bool:
-        return any(start <= tick < end for start, end in self._spans[-8:])
+        return any(start <= tick < end for start, end in self._spans)
 
 
 class Decoder:
@@ -83,9 +83,7 @@ class Decoder:
         """
         for target, following in zip(targets, [*targets[1:], None], strict=True):
             self._target = target
-            self._leave = not self.file.timeless and (
-                following is None or self._key_between(target, following)
-            )
+            self._leave = self.file.jumps and (following is None or self._key_between(target, following))
             if not self.ended and (self._drained or self._seek_pays()):
                 self._seek()
             frame = self._advance() or self._from_start(from_key=True) or self._from_start(from_key=False)
@@ -129,11 +127,11 @@ class Decoder:
     def _key_between(self, here: int, target: int) -> bool:
         """True if the index shows a key frame after `here` and at or before the target."""
         key = self.file.indexed_key(target - self._lag)
-        return not self.file.timeless and key is not None and key > here
+        return key is not None and key > here
 
     def _seek_pays(self) -> bool:
         """True if a key frame lies between here and the target, as far as the container tells."""
-        if self.file.timeless:
+        if not self.file.jumps:
             return False
         here = self.file.start if self._passed is None else self._passed
         if self._key_between(here, self._target):

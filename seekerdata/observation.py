@@ -4,7 +4,7 @@ Every frame carries its true time. The same reference always gives the same pixe
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,21 +69,27 @@ def look_at_prompt(name: str, prompt: PromptFrame, max_pixels: int | None) -> Ob
     return _stamped(name, [(_resized(prompt.picture, max_pixels), prompt.time_s)], max_pixels)
 
 
-def materialise(image: Image, video: Video, prompts: dict[str, PromptFrame]) -> PIL.Image.Image:
-    """The pixels that a reference stands for, made again from the video or the visual prompt.
+def materialise(
+    images: Sequence[Image], video: Video, prompts: Mapping[str, PromptFrame]
+) -> list[PIL.Image.Image]:
+    """The pixels that references stand for, made again from the video (in one pass) or the visual prompts.
 
     Raises:
         ItemError: `not_reproduced` when they are not the recorded pixels (another file or decoder).
     """
-    if image.source == "video":
-        (frame,) = video.frames([image.time_s], max_pixels=image.max_pixels)
-        picture = _picture(frame)
-    else:
-        picture = _resized(prompts[image.source].picture, image.max_pixels)
-    if (found := picture_hash(picture)) != image.sha256:
-        where = f"{image.source} at {image.time_s} s"
-        raise ItemError("not_reproduced", f"{where}: pixels {found}, recorded {image.sha256}")
-    return picture
+    found: dict[Image, PIL.Image.Image] = {}
+    for limit in {image.max_pixels for image in images if image.source == "video"}:
+        wanted = [i for i in dict.fromkeys(images) if i.source == "video" and i.max_pixels == limit]
+        times = [image.time_s for image in wanted if image.time_s is not None]
+        found |= zip(wanted, map(_picture, video.frames(times, max_pixels=limit)), strict=True)
+    for image in images:
+        if image.source != "video":
+            found[image] = _resized(prompts[image.source].picture, image.max_pixels)
+    for image, picture in found.items():
+        if (pixels := picture_hash(picture)) != image.sha256:
+            where = f"{image.source} at {image.time_s} s"
+            raise ItemError("not_reproduced", f"{where}: pixels {pixels}, recorded {image.sha256}")
+    return [found[image] for image in images]
 
 
 def distinct(frames: Iterable[Frame]) -> list[Frame]:

@@ -81,7 +81,7 @@ class PluginSettingsError(ValueError):
         self.fields = fields
 
 
-def make(family: str, value: Any, package: str = "seekerdata") -> Plugin:
+def make(family: str, value: Any, package: str = "seekerdata") -> Any:
     """A plugin from its recipe form: an instance, `name`, or `{use: name, ...settings}`.
 
     Raises:

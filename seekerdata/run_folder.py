@@ -14,6 +14,7 @@ from typing import IO
 
 from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger
+from seekerdata.workspace import TEMPORARY
 
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs"}
 """SQLite's write-ahead log needs shared memory, which these do not have."""
@@ -48,6 +49,8 @@ class RunFolder:
                 self._lock(self.out / "run.lock")
                 self.ledger = Ledger(self.out / "run.db")
                 self._merge(ranks)
+                for leftover in self.out.rglob(f"{TEMPORARY}*"):  # of a run that was killed while writing
+                    leftover.unlink()
             else:
                 self._lock(self.out / "run.lock", shared=True)
                 self._lock(ranks / f"{self._rank_name}.lock")

@@ -16,6 +16,22 @@ from seekerdata.visual_prompt import VisualPrompt
 
 LETTERS = string.ascii_uppercase
 
+DIMENSIONS = {
+    "OA": "object attribute",
+    "HA": "human attribute",
+    "OD": "object direction",
+    "FM": "feature mapping",
+    "FT": "forward temporal",
+    "RT": "reverse temporal",
+    "AS": "action sequence",
+    "SR": "spatial relationship",
+    "GC": "general counting",
+    "CR": "causal relationship",
+    "PU": "plot understanding",
+    "CI": "counterfactual inference",
+}
+"""The twelve dimensions of V2P-Bench by code, as its questions mean them; its released map is wrong for eight."""
+
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,17 +1,22 @@
 """show: the page of a run: every item that came through, and why the others did not."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+import PIL.Image
+from pydantic import ValidationError
+
 from seekerdata.build import STAGES, BuildRecipe
-from seekerdata.dataset import looker
+from seekerdata.dataset import shown
 from seekerdata.errors import SeekerError
 from seekerdata.exhibit import Exhibit
 from seekerdata.ledger import Ledger
 from seekerdata.page import LeftOut, write_page
+from seekerdata.sample import DIMENSIONS
 from seekerdata.stage import Item, Status
+from seekerdata.trajectory import Image
 from seekerdata.workspace import Workspace
 
 
@@ -30,12 +35,16 @@ def show(run: Path, page: Path, limit: int) -> Path:
         manifest = json.loads((run / "manifest.json").read_text())
     except OSError:
         raise SeekerError(f"{run}: not a run folder, or its build is not finished") from None
-    source = BuildRecipe.model_validate({**manifest["recipe"], "out": run}).source
+    try:
+        source = BuildRecipe.model_validate({**manifest["recipe"], "out": run}).source
+    except ValidationError:
+        raise SeekerError(f"{run}: made by another version of seekerdata; build it again") from None
     workspace = Workspace(root=run, video_root=source.video_root(run))
     ledger = Ledger(run / "run.db")
     try:
         exhibits = islice(_exhibits(ledger, workspace), limit)
-        write_page(page, manifest["name"], _facts(manifest, limit), manifest["stages"], exhibits, _left_out(ledger))
+        facts, left_out = _facts(manifest, limit), _left_out(ledger)
+        write_page(page, manifest["name"], facts, manifest["stages"], exhibits, left_out, dimensions=DIMENSIONS)
     finally:
         ledger.close()
     return page
@@ -59,10 +68,25 @@ def _exhibits(ledger: Ledger, workspace: Workspace) -> Iterator[Exhibit]:
             sample=item.sample,
             trajectory=item.trajectory,
             verdict=verdict,
-            picture=looker(item.sample, workspace),
+            picture=_looker(item, workspace),
             marked=workspace.picture(prompt.image),
             raw=workspace.picture(prompt.raw_image),
         )
+
+
+def _looker(item: Item, workspace: Workspace) -> Callable[[Image], PIL.Image.Image] | None:
+    """Gives a trajectory's pictures by reference; the first one asked for has all of them decoded in one pass."""
+    trajectory = item.trajectory
+    if trajectory is None:
+        return None
+    pictures: dict[Image, PIL.Image.Image] = {}
+
+    def look(image: Image) -> PIL.Image.Image:
+        if not pictures:
+            pictures.update(zip(trajectory.images, shown(item.sample, trajectory.turns, workspace), strict=True))
+        return pictures[image]
+
+    return look
 
 
 def _last(ledger: Ledger, item_id: str) -> tuple[Item, str]:

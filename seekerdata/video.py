@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from seekerdata.container import VideoError
 from seekerdata.decoder import Decoder
 from seekerdata.frame import Frame, FrameCache, Frames
+from seekerdata.media_file import VideoError
 from seekerdata.pixels import HDR_TRANSFERS, color_of, fit_size, orientation_of, to_rgb
 from seekerdata.sampling import At, FpsCapped, Sampling, Uniform, at, fps_capped, uniform
 

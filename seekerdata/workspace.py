@@ -17,7 +17,13 @@ from pydantic import BaseModel, ConfigDict
 from seekerdata.errors import ItemError, SeekerError
 
 if TYPE_CHECKING:
-    from seekerdata.video import Video
+    from seekerdata.video import FrameCache, Video
+
+CACHED_FRAME_BYTES = 256_000_000
+"""Decoded frames kept by each process: an overview and the crops of two videos."""
+
+TEMPORARY = ".tmp-"
+"""How a file's name begins while it is being written."""
 
 OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -30,7 +36,7 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.writelines([data] if isinstance(data, bytes) else data)
@@ -99,8 +105,16 @@ def encode_jpeg(rgb: np.ndarray) -> bytes:
 
 @lru_cache(maxsize=64)
 def _video(root: Path, relative: str) -> "Video":
+    """Questions about one video stand together, so its frames are worth keeping for the next one."""
     from seekerdata.video import Video
 
     if Path(relative).is_absolute() or ".." in Path(relative).parts:
         raise ItemError("bad_path", f"video path leaves its folder: {relative}")
-    return Video(root / relative)
+    return Video(root / relative, cache=_frame_cache())
+
+
+@lru_cache(maxsize=1)
+def _frame_cache() -> "FrameCache":
+    from seekerdata.video import FrameCache
+
+    return FrameCache(CACHED_FRAME_BYTES)

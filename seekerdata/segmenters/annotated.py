@@ -76,8 +76,8 @@ class Annotated(Segmenter):
         labels[inner[1] : inner[3], inner[0] : inner[2]] = cv2.GC_PR_BGD
         labels[ellipse_inside(inner, small.shape[:2])] = cv2.GC_PR_FGD
         cv2.setRNGSeed(0)
-        models = np.zeros((2, 1, 65))
-        cv2.grabCut(np.ascontiguousarray(small[:, :, ::-1]), labels, None, *models, 5, cv2.GC_INIT_WITH_MASK)
+        bgr, models = np.ascontiguousarray(small[:, :, ::-1]), np.zeros((2, 1, 65))
+        cv2.grabCut(bgr, labels, None, models[0], models[1], 5, cv2.GC_INIT_WITH_MASK)
         found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
         found = cv2.resize(found, (around.shape[1], around.shape[0]), interpolation=cv2.INTER_NEAREST)
         mask = np.zeros((height, width), bool)

@@ -10,10 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from seekerdata.instance import Instance
 from seekerdata.plugin import near
-from seekerdata.sample import Sample, digest
+from seekerdata.sample import DIMENSIONS, Sample, digest
 from seekerdata.stage import Entry, Source
 from seekerdata.workspace import Workspace, write_atomically
-from seekerdata.world.families import DIMENSIONS, FAMILIES
+from seekerdata.world.families import FAMILIES
 from seekerdata.world.level import LEVELS, Level
 
 __all__ = ["World"]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from seekerdata.colour import contrasting_colour
 from seekerdata.instance import decode_mask
-from seekerdata.plugin import picked
+from seekerdata.plugin import make, picked
 from seekerdata.reference import put_phrase
 from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage
@@ -18,12 +18,17 @@ from seekerdata.workspace import Workspace
 __all__ = ["Render"]
 
 
+def eight_shapes() -> tuple[Shape, ...]:
+    """All shapes as they come."""
+    return tuple(make("shapes", name) for name in SHAPES)
+
+
 class Render(Stage):
     """Marks the target with one of the shapes, equal shares of each, and puts the shape's phrase in the question."""
 
     by: Literal["template"] = "template"
     """Who puts the phrase into the question."""
-    shapes: tuple[Annotated[Shape, picked("shapes")], ...] = Field(default=SHAPES, min_length=1)
+    shapes: tuple[Annotated[Shape, picked("shapes")], ...] = Field(default_factory=eight_shapes, min_length=1)
     seed: int = 0
 
     sees_all = True

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from seekerdata.instance import Box, Segmenter, Sighting, decode_mask, mask_box
-from seekerdata.plugin import picked
+from seekerdata.plugin import make, picked
 from seekerdata.sample import Sample
 from seekerdata.stage import Drop, Item, Stage
 from seekerdata.workspace import Workspace
@@ -23,7 +23,7 @@ class Segment(Stage):
     of equals the earliest.
     """
 
-    by: Annotated[Segmenter, picked("segmenters")] = Field(default="annotated")
+    by: Annotated[Segmenter, picked("segmenters")] = Field(default_factory=lambda: make("segmenters", "annotated"))
     min_area: float = 1e-4
     """Smallest mask, as a share of the frame: 92 pixels at 720p."""
     max_area: float = 0.8

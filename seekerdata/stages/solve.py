@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from seekerdata.observation import PromptFrame
-from seekerdata.plugin import picked
+from seekerdata.plugin import make, picked
 from seekerdata.reward import accuracy_by_rule
 from seekerdata.rollout import Policy, RolloutSettings, rollout
 from seekerdata.sample import Sample, digest
@@ -25,7 +25,7 @@ class Solve(Stage):
     the overview shows.
     """
 
-    by: Annotated[Policy, picked("policies")] = Field(default="expert")
+    by: Annotated[Policy, picked("policies")] = Field(default_factory=lambda: make("policies", "expert"))
     rollout: RolloutSettings = RolloutSettings()
     recovery: float = Field(default=0.15, ge=0, le=1)
     """Share of rows that recover from a mistake."""

@@ -10,21 +10,6 @@ from seekerdata.world import plans, stories
 from seekerdata.world.level import BRIGHT
 from seekerdata.world.plans import Plan
 
-DIMENSIONS = {
-    "OA": "object attribute",
-    "HA": "human attribute",
-    "OD": "object direction",
-    "FM": "feature mapping",
-    "FT": "forward temporal",
-    "RT": "reverse temporal",
-    "AS": "action sequence",
-    "SR": "spatial relationship",
-    "GC": "general counting",
-    "CR": "causal relationship",
-    "PU": "plot understanding",
-    "CI": "counterfactual inference",
-}
-
 
 @dataclass(frozen=True)
 class Family:

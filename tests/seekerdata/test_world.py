@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from seekerdata.errors import ItemError
 from seekerdata.instance import decode_mask, mask_box
 from seekerdata.plugin import load
-from seekerdata.sample import Sample
+from seekerdata.sample import DIMENSIONS, Sample
 from seekerdata.sources.world import World
 from seekerdata.workspace import Workspace
-from seekerdata.world.families import DIMENSIONS, FAMILIES
+from seekerdata.world.families import FAMILIES
 from seekerdata.world.level import COLOURS, LEVELS, SHAPES
 
 SMALL = {1: {}, 3: {"duration_s": (20, 20), "size_wh": (160, 120), "fps": 10}}

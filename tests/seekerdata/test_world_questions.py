@@ -3,10 +3,10 @@ show the event, overviews that do not."""
 
 import pytest
 
-from seekerdata.sample import Sample
+from seekerdata.sample import DIMENSIONS, Sample
 from seekerdata.sampling import fps_capped
 from seekerdata.sources.world import World
-from seekerdata.world.families import DIMENSIONS, FAMILIES
+from seekerdata.world.families import FAMILIES
 from seekerdata.world.honesty import Honesty, measure
 from seekerdata.world.level import LEVELS
 from seekerdata.world.questions import asked, recall

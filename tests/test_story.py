@@ -1,0 +1,73 @@
+"""The main job on real input: real clips with a human's verdicts become marks, questions and trajectories."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, shared
+
+from seekerdata.build import BuildRecipe, build
+from seekerdata.check import check
+from seekerdata.page import write_page
+from seekerdata.recipe import load_recipe
+from seekerdata.show import show
+from seekerdata.video import Video
+
+
+@pytest.fixture(scope="module")
+def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("real")
+    changes = [f"source.path={shared('real-mini')}", f"out={out}", "engine.workers=1"]
+    report = build(load_recipe(BuildRecipe, ROOT / "recipes" / "build" / "real_mini.yaml", changes))
+    assert not report.bugs
+    return out
+
+
+def fates(out: Path, stage: str) -> dict[str, dict]:
+    return {row["id"]: row for row in map(json.loads, (out / f"{stage}.jsonl").read_text().splitlines())}
+
+
+def human() -> dict[str, dict]:
+    lines = (shared("real-mini") / "raw_qa.jsonl").read_text().splitlines()
+    return {row["id"]: row["human"] for row in map(json.loads, lines)}
+
+
+def test_what_the_human_calls_valid_and_unique_becomes_a_trajectory(real_run: Path) -> None:
+    good = {name for name, verdict in human().items() if verdict["text_filter"] and verdict["unique_target"]}
+    for stage in ("render", "solve", "select"):
+        assert {name for name, row in fates(real_run, stage).items() if row["status"] == "kept"} == good
+    for row in fates(real_run, "select").values():
+        sample, trajectory = row["output"]["sample"], row["output"]["trajectory"]
+        assert (real_run / sample["visual_prompts"][0]["image"]).exists() and trajectory["correct"]
+
+
+def test_every_other_row_has_its_reason(real_run: Path) -> None:
+    lost = {
+        name: row["reason"]
+        for stage in ("source", "filter", "verify", "segment", "render", "solve", "select")
+        for name, row in fates(real_run, stage).items()
+        if row["status"] != "kept"
+    }
+    good = set(fates(real_run, "select"))
+    assert set(lost) == set(human()) - good and all(lost.values())
+
+
+def test_the_filter_agrees_with_the_human(real_run: Path) -> None:
+    rows = fates(real_run, "filter")
+    agreed = [name for name, verdict in human().items() if (rows[name]["status"] == "kept") == verdict["text_filter"]]
+    assert len(agreed) >= 18
+
+
+def test_the_dataset_passes_its_checks_and_has_a_page(real_run: Path, tmp_path: Path) -> None:
+    verdicts = check(real_run / "dataset", shared("real-mini") / "videos")
+    assert not [verdict for verdict in verdicts if verdict.failed]
+    page = show(real_run, tmp_path / "page.html", 100)
+    text = page.read_text()
+    assert text.count("<article") == 11 and write_page
+    assert "three identical cups" in text
+
+
+@pytest.mark.parametrize("name", ["av1_video.mkv", "bt709_full_range.mp4", "h264_10bits.mp4", "h265_10bits.mp4"])
+def test_hard_codecs_decode(name: str) -> None:
+    video = Video(shared("codec-zoo") / name)
+    assert [frame.rgb.shape[:2] == video.info.size_wh[::-1] for frame in video.frames([0.0, 0.5, 1.0])] == [True] * 3
