@@ -28,7 +28,7 @@ _BETWEEN = re.compile(r"[\s)\]}>.:,|=–—\-\"'“(、]*")
 _HEAD_MARK = re.compile(r"\s*[.)\]:]\s*[^\s\n]")
 _HEAD = re.compile(
     r"(?:\A|\n)\s*+(?:[-•+]\s+|\d{1,2}[.)]\s+)?[(\[]?(?P<letter>[A-Z])[)\]]?"
-    r"\s*(?:[.:),、|=\]](?![A-Za-z]\.)|[–—-](?=\s)|\n|\Z)"
+    r"\s*(?:[.:),、|=\]](?![A-Za-z]\.)|[–—-](?=\s)|\n|\Z|(?=\((?![^()\n]*\b[A-Z]\b)[^()\n]{1,80}\)\W*(?:\n|\Z)))"
 )
 _INLINE_HEAD = re.compile(rf"(?<![{say.ALPHA}\d'])\(?(?P<letter>[A-Z])\s*(?P<mark>[.):=])\s*\S")
 _LONE = re.compile(rf"(?<![{say.ALPHA}\d'_-])[A-Z](?![{say.ALPHA}\d'_+#-])")
@@ -143,7 +143,9 @@ def _judged(text: str, options: Options) -> Iterator[Claim]:
         before = text[max(0, letter.start() - 40) : letter.start()]
         leads = (say.LEADS_TO if right.re is say.RIGHT else say.ONLY).search(before)
         if letter[0] in options.raw and leads and not _denied(text, letter.start()):
-            found = _with_earlier(text, Reading((letter[0],), letter.start(), right.end()), options)
+            found = Reading((letter[0],), letter.start(), right.end())
+            if not before.rstrip().endswith(","):  # `between A and B, B is better`
+                found = _with_earlier(text, found, options)
             yield _claim(text, letter.start(), found, PLAIN, "statement", options)
 
 
@@ -197,6 +199,7 @@ def _claim(text: str, start: int, found: Reading, rank: int, rule: str, options:
             other = options.kinds(quoted.letters) != options.kinds(found.letters)
             letters = found.letters + quoted.letters if other else found.letters
             found = Reading(letters, found.start, quoted.end)
+    start += len(text[start : found.end]) - len(text[start : found.end].lstrip())
     clause = re.split(r"[.!?,;\n。]|\bbut\b", text[max(0, start - 60) : start])[-1]
     if say.HEDGES.search(clause + text[start : found.end]):
         rank = min(rank, PASSING)
@@ -226,6 +229,8 @@ def letter_at(text: str, at: int, options: Options, *, lower: bool = False, name
     if not match:
         return None
     letter, end = match["letter"].translate(_LOOKALIKES), match.end()
+    if say.DENIED_LAST.match(text, end):
+        return None
     if letter.islower() and not (lower and _STOPPED.match(text, end)):
         return None
     goes_on = re.match(r"\s+[a-z]", text[end : end + 9])

@@ -28,11 +28,11 @@ def any_of(spaced: str, joined: str = "") -> str:
 
 # -- to commit ---------------------------------------------------------------------------------------------------
 _ANSWER = any_of(
-    """answers? | answer with | respond with | ans | responses? | reply | prediction | verdict | guess | selection | solution | result | antwort
-    | antworten | lösung | réponse | reponse | respuesta | solución | resposta | gabarito | risposta | soluzione
-    | ответ | ответом | відповідь | antwoord | odpowiedź | odpowiedź to | odpověď | cevap | cevabı | yanıt | đáp án
-    | câu trả lời | trả lời | jawaban | jawabannya | svar | svaret | vastaus | răspuns | răspunsul | válasz
-    | απάντηση""",
+    """answers? | answer with | respond with | ans | responses? | reply | prediction | verdict | guess | selection
+    | solution | result | antwort | antworten | lösung | réponse | reponse | respuesta | solución | resposta
+    | gabarito | risposta | soluzione | ответ | ответом | відповідь | antwoord | odpowiedź | odpowiedź to | odpověď
+    | cevap | cevabı | yanıt | đáp án | câu trả lời | trả lời | jawaban | jawabannya | svar | svaret | vastaus
+    | răspuns | răspunsul | válasz | απάντηση""",
     "答案|答え|解答|回答|正解|答|정답|답변|답|คำตอบ|ตอบ|उत्तर|जवाब|الإجابة|الاجابة|الجواب|إجابة|جواب|תשובה|پاسخ|উত্তর",
 )
 _OPTION = any_of(
@@ -43,20 +43,22 @@ _OPTION = any_of(
 _CHOOSE = any_of(
     """choose | chose | choosing | pick | picked | picking | select | selected | selecting | go with | going with
     | go for | going for | went with | opt for | opting for | vote for | settle on | settled on | lean towards?
-    | leaning towards? | bet on | say | leaves us with | left with | this leaves | that leaves | corresponds? to
-    | wähle | nehme | entscheide mich für | elijo | escojo | selecciono | choisis | opte pour | escolho
-    | seleciono | scelgo | seleziono | выбираю | выберу | kies | wybieram | seçiyorum | chọn | memilih""",
+    | leaning towards? | bet on | say | leaves us with | left with | this leaves | that leaves
+    | that leaves us with | corresponds? to | wähle | nehme | entscheide mich für | elijo | escojo | selecciono
+    | choisis | opte pour | escolho | seleciono | dirais | diría | diria | direi | würde sagen | scelgo | seleziono
+    | выбираю | выберу | kies | wybieram | seçiyorum | chọn | memilih""",
     "选择|選擇|选|選|对应|對應|เลือก|चुन|선택|أختار|اختار",
 )
 _COPULAS = """is | are | was | be | been | being | would | will | should | must | has to be | have to be
     | can only be | corresponds? to | matches | points? to | ist | lautet | wäre | est | serait | es | sería | é
-    | seria | è | sarebbe | это | является | jest | je | är | er | este | là | adalah | ialah | olan"""
-_COPULAS_JOINED = "应该是|應該是|应该为|应是|应为|就是|只能是|是|为|為|は|が|은|는|이|가|คือ|هي|هو|है"
+    | seria | è | sarebbe | это | является | jest | je | är | er | este | είναι | là | adalah | ialah
+    | olan"""
+_COPULAS_JOINED = "应该是|應該是|应该为|应是|应为|就是|只能是|是|为|為|は|が|은|는|이|가|คือ|هي|هو|है|היא|הוא"
 _COPULA = any_of(_COPULAS, _COPULAS_JOINED)
 _ADVERBS = """most | more | likely | probably | possibly | perhaps | maybe | presumably | clearly | definitely
     | certainly | surely | obviously | undoubtedly | therefore | thus | hence | so | then | indeed | simply | just
-    | really | actually | rather | instead | in fact | still | again | finally | overall | in conclusion | donc
-    | also | daher | deshalb | por lo tanto | entonces | portanto | quindi | dunque | alors | wahrscheinlich"""
+    | really | only | now | actually | rather | instead | in fact | still | again | finally | overall | in conclusion
+    | donc | also | daher | deshalb | por lo tanto | entonces | portanto | quindi | dunque | alors | wahrscheinlich"""
 _POINTERS = r"""the | this | that | it | its | it's | that's | which | my | i(?=\s+\w{2}) | i'd | i'm | i'll | we
     | you | think | thinking | believe | could | might | may | can | seems? | appears? | looks? like | going | gotta
     | mean | meant | letter | number | labell?ed | marked | called | namely | best | correct | closest | accurate
@@ -65,12 +67,12 @@ _POINTERS = r"""the | this | that | it | its | it's | that's | which | my | i(?=
     | le | el | l' | il | lo | die | der | das | c'est | lettre | letra | lettera | buchstabe | correcta | correcto
     | correcte | certa | certo | giusta | giusto | correta | correto | corretta | corretto | bonne | richtige
     | richtig | juste | đúng | правильный | верный | yang | benar | doğru | a letra | a alternativa | a opção
-    | (?-i:[ao])(?=\s+[B-Z](?![A-Za-z]))"""
-_POINTERS_JOINED = """正确|正確|最终|最終|最佳|最|的|应该|应|應|因此|所以|故|我|认为|認為|选|選|综上所述|综上|可能|大概|也许|估计|しい
-    |番|번|최종|最も適切なの|सही|الصحيحة|الصحيح"""
-_FILLER = (
-    any_of(f"{_COPULAS}|{_ADVERBS}|{_POINTERS}", f"{_COPULAS_JOINED}|{_POINTERS_JOINED}")
-    + f"|{_ANSWER}|{_OPTION}|{_CHOOSE}"
+    | (?-i:[ao])(?=\s+[B-Z](?![A-Za-z])) | yes(?=,?\s+(?-i:[A-Z])(?![A-Za-z])) | que | che | dass | что | ich
+    | würde | tepat | corect"""
+_POINTERS_JOINED = """正确|正確|最终|最終|最佳|最|的|应该|应|應|因此|所以|故|我|认为|認為|综上所述|综上|可能|大概
+    |也许|估计|更|合适|恰当|准确|符合|しい|番|번|최종|ที่ถูกต้อง|最も適切なの|सही|الصحيحة|الصحيح"""
+_FILLER = f"{_ANSWER}|{_OPTION}|{_CHOOSE}|" + any_of(
+    f"{_COPULAS}|{_ADVERBS}|{_POINTERS}", f"{_COPULAS_JOINED}|{_POINTERS_JOINED}"
 )
 _OPENING = r"\"'“‘(\[{<【「『|"
 
@@ -88,22 +90,19 @@ FAR_LINK = re.compile(
     r"(?:\b(?:is|be|est|es|ist|lautet)\s|:)\s*",
     re.I,
 )
+_TURNS = any_of("but | so | hence | thus | sondern | sino | mais | mas | ma | а", "ではなく|じゃなく|아니라")
 _ENDING = any_of("is | it's | be | that's")
 # A clause of nothing but fillers and then a letter or an option's text: `, so C.`, `It's (B).`, `- C`.
 CLAUSE = re.compile(
-    rf"(?:\A|,\s*no(?=\s)|[!?;,:\n。；、>→•|]|\.(?!\w\.)|[-–—](?=\s)|{any_of('but | so | hence | thus | then | yet')}"
-    rf"|(?P<ending>{_ENDING}))"
+    rf"(?:\A|,\s*no(?=\s)|[!?;,:\n。；、>→•|]|\.(?!\w\.)|[-–—](?=\s)|{_TURNS}|(?P<ending>{_ENDING}))"
     rf"(?P<fill>(?:\s++|{_FILLER}|\[[xX✓✔]\]|[-–—•·+∴✅✓✔☑👉➤▶⇒⟹{_OPENING}]|\d{{1,2}}[.)](?=\s)){{0,16}}+)",
     re.I,
 )
 # Fillers that make a clause an assertion: `it's white`, `so white`; not `then white`.
-ASSERTS = re.compile(
-    any_of(
-        "is | are | was | it's | that's | be | so | hence | thus | therefore | think | say | guess | believe | answer",
-        "是|は|은|는|答案",
-    ),
-    re.I,
+_ASSERTIONS = (
+    "is | are | was | it's | that's | be | so | hence | thus | therefore | think | say | guess | believe | answer"
 )
+ASSERTS = re.compile(any_of(_ASSERTIONS, "是|は|은|는|答案"), re.I)
 ASKS = re.compile(r"\W*(?:is|was|are|were|would|could|should|can|will|might|do|does)\b", re.I)
 CALLED_FINAL = re.compile("final|最终|最終|최종|endgültig|définiti|definitiv|итогов", re.I)
 # Before a letter that is judged: `option B is right`, never `plan B is right`.
@@ -121,12 +120,12 @@ RIGHT = re.compile(
         r"""correct | true | accurate | best | better | answer | choice | correct one | right one | appropriate
         | suitable | plausible | reasonable | fitting | right(?=\s*[^\w\s-]) | right(?=\s*\Z) | right answer
         | right option | right choice | right because | right to me | likely(?!\s+to) | closest(?!\s+to)
-        | richtig | richtige | korrekt | correcte | correcta | correcto | bonne | juste
-        | respuesta | réponse | resposta | risposta | correta | correto | corretta | corretto | antwort | верно
-        | верный | правильный | правильно | đúng | benar | doğru | juist"""
+        | richtig | richtige | korrekt | correcte | correcta | correcto | bonne | juste | respuesta | réponse | resposta
+        | risposta | correta | correto | corretta | corretto | antwort | верно | верный | правильный | правильно
+        | đáp án | đúng | jawaban | benar | doğru | juist"""
     )
-    + rf")|(?:{_COPULAS_JOINED}|最|的|\s){{0,6}}"
-    r"(?:正确|正確|对的|對的|正しい|正解|適切|정답|맞|옳|을 선택|를 선택|を選|सही|صحيح))",
+    + rf")|\s+(?:wählen|nehmen)\b|(?:{_COPULAS_JOINED}|最|更|的|\s){{0,6}}"
+    r"(?:正确|正確|对的|對的|合适|恰当|正しい|正解|適切|정답|맞|옳|을 선택|를 선택|を選|सही|صحيح))",
     re.I,
 )
 ONLY = re.compile(r"\bonly\s+(?:option\s+|choice\s+)?\Z", re.I)
@@ -140,7 +139,9 @@ JOINED = re.compile(
 )
 JOINED_BEFORE = re.compile(rf"(?<![{ALPHA}\d])([A-Z])[)\]}}\"'”\s]*{_JOINTS}\Z")
 _CLOSING = r"[\s)\]}>\"'”’」』】|]*"
-_BECAUSE = "because | since | as | due | given | not | rather | based | instead | over | i think"
+_BECAUSE = r"""because | since | as(?!\s+well) | due | given | not | rather | based | instead | over | if | i think
+    | i believe | i guess"""
+_TAIL = any_of("only | of course | obviously | for sure | please | thanks | definitely | probably")
 # What may stand behind a letter or an option's text that is committed to.
 ENDED = re.compile(
     rf"{_CLOSING}(?:\Z|[.,;:!?\n(。；、—–|/]|"
@@ -154,11 +155,13 @@ ENDED = re.compile(
 )
 SENTENCE_END = re.compile(
     rf"{_CLOSING}(?:\Z|[.;!?\n。；]|입니다|이다|이에요|예요|です|だ|である|번|选项|项|है)"
-    rf"|\s*+[,—–(-]?\s*+{any_of(_BECAUSE)}|\s*\([^()\n]{{0,30}}(?:%|confiden|sure)",
+    rf"|\s*+[,—–(-]?\s*+{any_of(_BECAUSE)}|\s*\([^()\n]{{0,30}}(?:%|confiden|sure)"
+    rf"|\s*+,?\s*+{_TAIL}\s*(?:[.!?\n]|\Z)",
     re.I,
 )
 NOTHING_MORE = re.compile(
-    r"[^\w+#%]*+(?:입니다|이다|이에요|예요|です|だ|である|번|选项|选择|项|है|please)?[^\w+#%]*+\Z", re.I
+    r"[^\w+#%]*+(?:입니다|이다|이에요|예요|です|だ|である|번|选项|选择|项|है|please|only|thanks)?[^\w+#%]*+\Z",
+    re.I,
 )
 
 # -- to take back, conclude, doubt, deny -------------------------------------------------------------------------
@@ -170,7 +173,7 @@ CORRECTS = re.compile(
         | re-?check\w* | reconsider\w* | closer inspection | closer look | revised | sorry | apologies | korrektur
         | eigentlich | en fait | attendez | espera | corrección | en realidad | aspetta | correzione | espere
         | correção | na verdade | подождите | исправление | точнее""",
-        "等等|等一下|不对|不對|更正|纠正|其实|其實|重新|待って|訂正|いや|やはり|やっぱり|잠깐|아니|정정",
+        "等等|等一下|不(?=,)|不对|不對|更正|纠正|其实|其實|重新|待って|訂正|いや|やはり|やっぱり|잠깐|아니|정정",
     ),
     re.I,
 )
@@ -212,6 +215,8 @@ DENIED_BEFORE = re.compile(
     + r")*+\Z",
     re.I,
 )
+# Right after a letter, where the denial comes last: `Aではなく`, `A가 아니라`.
+DENIED_LAST = re.compile(r"\s*(?:では|じゃ)(?:な|あり)|\s*(?:가|이)?\s*아니|\s*(?:değil|नहीं)", re.I)
 # Anywhere before in the same clause, for an option's text: `The jacket is not a bright red`.
 DENIES = re.compile(any_of(f"{_DENIALS} | no", "不是|并非|没有|不"), re.I)
 _WRONG = (

@@ -94,11 +94,14 @@ def _source_draws(value: Any) -> bool:
 class Watch:
     """Told what happens; the command line draws it. Does nothing itself."""
 
-    def stage(self, name: str, total: int) -> None:
-        """A stage begins with this many items."""
+    def stage(self, name: str, total: int | None) -> None:
+        """A stage begins with this many items (None: not known), at the end `dataset`."""
 
     def row(self, row: Row, made: bool) -> None:
         """An item is done; `made` is False if an earlier run did it."""
+
+    def wrote(self) -> None:
+        """A row of the dataset is ready."""
 
 
 class Report(NamedTuple):
@@ -146,7 +149,7 @@ def build(
             if name == until:
                 break
         complete = rank is None and len(done) == len(STAGES)
-        rows = write_output(recipe, folder.ledger, workspace, done, started) if complete else {}
+        rows = write_output(recipe, folder.ledger, workspace, done, started, watch) if complete else {}
         bugs = [row for name, _ in recipe.stages() for row in folder.ledger.rows(name) if row.error]
     return Report(recipe.out, complete, done, rows, bugs)
 

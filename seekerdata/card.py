@@ -39,6 +39,7 @@ def fill_dataset_card(
     stages: Sequence[Mapping[str, Any]],
     rows: Mapping[str, int],
     balance: Mapping[str, Mapping[str, int]],
+    facts: Mapping[str, str],
 ) -> str:
     """The dataset's README.md: YAML header that `load_dataset` and the Hub read, then what was done and counted."""
     import yaml
@@ -58,6 +59,7 @@ def fill_dataset_card(
             stages=stages,
             rows=rows,
             balance=balance,
+            facts=facts,
             licence=_licence(balance["licence"]),
             size=next((label for limit, label in limits if size < limit), "n>1M"),
         )

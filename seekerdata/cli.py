@@ -177,8 +177,9 @@ def _draw_report(report: "Report") -> None:
 
 def _print_plan(facts: dict[str, Any]) -> None:
     table = _table("", "")
-    for key, value in facts.items():
-        table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+    for key, value in {**facts, **facts["questions"]}.items():
+        if not isinstance(value, dict):
+            table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
     _draw(table)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from seekerdata.container import CLOCK_JUMP_S, Container
@@ -65,6 +65,8 @@ class Decoder:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._decoded.close()  # it holds this object: pictures would wait for the garbage collector
+        self._shown = self._ahead = None
         self.file.__exit__(*exc)
 
     @property
@@ -155,7 +157,7 @@ class Decoder:
         self.file.restart()
         self._begin()
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _decode(self) -> Generator[VideoFrame]:
         """Frames in the order shown, from the next key frame on.
 
         Frames shown before that key frame lean on pictures that were not read (open GOP) and are left out; after a

@@ -55,7 +55,7 @@ def question_text(question: str, options: Sequence[str]) -> str:
     """The question with lettered options below it, all markers escaped."""
     lines = [
         question,
-        *(f"{letter}. {text}" for letter, text in zip(LETTERS, options, strict=False)),
+        *(f"{letter}. {' '.join(text.split())}" for letter, text in zip(LETTERS, options, strict=False)),
     ]
     lines += ["Answer with the letter of the best option."] * bool(options)
     return escape_markers("\n".join(lines), thoughts_too=True)

@@ -8,6 +8,7 @@ free. `current` says which key of each item belongs to the run as it stands.
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,26 +82,20 @@ class Ledger:
         Raises:
             SeekerError: the disk is full or the file cannot be written.
         """
-        try:
-            self._db.execute("BEGIN")
+        with self._writing():
             self._db.execute(f"INSERT OR REPLACE INTO rows VALUES ({', '.join('?' * len(row))})", row)
             self._db.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", row[:3])
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            raise SeekerError(
-                f"cannot write {self.path}: {error}; finished work is kept, run the same command again"
-            ) from None
 
     def begin(self, stage: str) -> None:
         """Forget which rows of a stage belong to the run; the rows stay."""
-        self._db.execute("DELETE FROM current WHERE stage = ?", (stage,))
+        with self._writing():
+            self._db.execute("DELETE FROM current WHERE stage = ?", (stage,))
 
     def mark(self, stage: str, keys: Iterable[tuple[str, str]]) -> None:
         """Say that rows made earlier, as (id, key), belong to the run."""
-        self._db.execute("BEGIN")
         marks = ((stage, item_id, key) for item_id, key in keys)
-        self._db.executemany("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", marks)
-        self._db.execute("COMMIT")
+        with self._writing():
+            self._db.executemany("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", marks)
 
     def rows(self, stage: str, status: Status | None = None) -> Iterator[Row]:
         """The run's rows of a stage, sorted by id."""
@@ -133,6 +128,17 @@ class Ledger:
             "seconds": round(sum(f[2] for f in facts), 3),
         }
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction."""
+        try:
+            self._db.execute("BEGIN")
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            hint = "finished work is kept, run the same command again"
+            raise SeekerError(f"cannot write {self.path}: {error}; {hint}") from None
+
     def _current(
         self, stage: str, columns: str, status: Status | None = None, item_id: str | None = None
     ) -> Iterator[tuple]:
@@ -148,7 +154,8 @@ class Ledger:
     def take_over(self, other: Path) -> None:
         """Copy another ledger's rows into this one (the merge of ranks); copying twice changes nothing."""
         self._db.execute("ATTACH DATABASE ? AS rank", (f"{other}",))
-        self._db.execute("INSERT OR IGNORE INTO main.rows SELECT * FROM rank.rows")
+        with self._writing():
+            self._db.execute("INSERT OR IGNORE INTO main.rows SELECT * FROM rank.rows")
         self._db.execute("DETACH DATABASE rank")
 
 

@@ -22,10 +22,10 @@ from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row, write_config
 from seekerdata.ledger import Ledger, Row
 from seekerdata.plugin import describe
 from seekerdata.stage import Item, Status
-from seekerdata.workspace import Workspace, write_atomically
+from seekerdata.workspace import Workspace, room_needed, write_atomically
 
 if TYPE_CHECKING:
-    from seekerdata.build import BuildRecipe
+    from seekerdata.build import BuildRecipe, Watch
 
 PACKAGES = (
     "seekerdata",
@@ -45,13 +45,15 @@ def write_output(
     workspace: Workspace,
     stages: list[dict[str, Any]],
     started: float,
+    watch: "Watch",
 ) -> dict[str, int]:
     """Write the stage files, the dataset and the manifest of a complete run; returns rows by configuration."""
     out = workspace.root
     for stage in stages:
         lines = (_line(row).encode() for row in ledger.rows(stage["name"]))
         write_atomically(out / f"{stage['name']}.jsonl", lines)
-    rows = _write_dataset(recipe, ledger, workspace, stages)
+    with room_needed(out):
+        rows = _write_dataset(recipe, ledger, workspace, stages, watch)
     files = sorted(p for p in (out / "dataset").rglob("*") if p.is_file())
     manifest = {
         "name": recipe.name,
@@ -120,20 +122,21 @@ def _line(row: Row) -> str:
 
 
 def _write_dataset(
-    recipe: "BuildRecipe", ledger: Ledger, workspace: Workspace, stages: list[dict[str, Any]]
+    recipe: "BuildRecipe", ledger: Ledger, workspace: Workspace, stages: list[dict[str, Any]], watch: "Watch"
 ) -> dict[str, int]:
     """Write `dataset/` beside the old one and exchange the two, so that a kill leaves one of them whole."""
     folder, fresh = workspace.root / "dataset", workspace.root / ".dataset.new"
     shutil.rmtree(fresh, ignore_errors=True)
+    watch.stage("dataset", None)
+    media = recipe.dataset.media
     makers: dict[str, Iterator[dict[str, Any]]] = {
         "qa": (qa_row(item, workspace) for item in _items(ledger, "render")),
-        "sft": (
-            sft_row(item, workspace, recipe.dataset.media) for item in _items(ledger, "select") if "sft" in item.sets
-        ),
-        "rl": (rl_row(item, workspace, recipe.dataset.media) for item in _items(ledger, "select") if "rl" in item.sets),
+        "sft": (sft_row(item, workspace, media) for item in _items(ledger, "select") if "sft" in item.sets),
+        "rl": (rl_row(item, workspace, media) for item in _items(ledger, "select") if "rl" in item.sets),
     }
-    rows = {config: write_config(config, makers[config], fresh) for config in CONFIGS}
-    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger))
+    rows = {config: write_config(config, _watched(makers[config], watch), fresh) for config in CONFIGS}
+    facts = recipe.source.facts()
+    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger), facts)
     write_atomically(fresh / "README.md", card.encode())
     old = workspace.root / ".dataset.old"
     shutil.rmtree(old, ignore_errors=True)
@@ -142,6 +145,12 @@ def _write_dataset(
     os.replace(fresh, folder)
     shutil.rmtree(old, ignore_errors=True)
     return rows
+
+
+def _watched(rows: Iterator[dict[str, Any]], watch: "Watch") -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield row
+        watch.wrote()
 
 
 def balance(ledger: Ledger) -> dict[str, dict[str, int]]:

@@ -88,10 +88,12 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     """Orientation from the display matrix that the container attaches; upright if there is none.
 
     The matrix (a b u; c d v; x y w) sends (x, y) to (ax + cy, bx + dy); other angles go to the nearest quarter turn.
+    PyAV ties a frame whose side data is looked at into a cycle that waits for the garbage collector, so a tiny copy of
+    the frame is asked.
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    data = frame.reformat(width=2, height=2, format="gray").side_data.get("DISPLAYMATRIX")
     if data is None:
-        return _ORIENTATIONS[False, False, False]
+        return Orientation(0, False)
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
     swapped = abs(b) > abs(a)
     to_x, to_y = (c, b) if swapped else (a, d)
@@ -108,7 +110,7 @@ def color_of(frame: VideoFrame, stream: VideoStream) -> tuple[str, str, str]:
     )
 
 
-def to_rgb(frame: VideoFrame, size_wh: tuple[int, int]) -> np.ndarray:
+def to_rgb(frame: VideoFrame, size_wh: tuple[int, int], orientation: Orientation) -> np.ndarray:
     """Convert a decoded frame to upright RGB, uint8 (H, W, 3), read-only.
 
     The YUV matrix and range are the stream's; without a matrix, pictures above 576 lines or from 1280 columns on are
@@ -118,10 +120,10 @@ def to_rgb(frame: VideoFrame, size_wh: tuple[int, int]) -> np.ndarray:
     Args:
         frame: as decoded, not yet turned upright.
         size_wh: size of the result, after turning it upright.
+        orientation: how to turn it.
     """
     import av
 
-    orientation = orientation_of(frame)
     width, height = orientation.size(size_wh)
     options: dict[str, Any] = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
     if not frame.format.is_rgb:

@@ -43,6 +43,7 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
         "disk_at_most_mb": round(disk / 1e6),
         "disk_free_mb": round(shutil.disk_usage(_existing(recipe.out)).free / 1e6),
         "already_done": _done(recipe.out),
+        "questions": recipe.source.facts(),
     }
 
 

@@ -36,13 +36,18 @@ class Bars(Watch):
     ) -> None:
         self._progress.stop()
 
-    def stage(self, name: str, total: int) -> None:
+    def stage(self, name: str, total: int | None) -> None:
         self._counts = dict.fromkeys(Status, 0)
         self._task = self._progress.add_task(name, total=total, counts="", rate="")
 
     def row(self, row: Row, made: bool) -> None:
         self._counts[row.status] += 1
-        counts = " ".join(f"{status} {n}" for status, n in self._counts.items() if n)
+        self._advance(" ".join(f"{status} {n}" for status, n in self._counts.items() if n))
+
+    def wrote(self) -> None:
+        self._advance("written")
+
+    def _advance(self, counts: str) -> None:
         speed = self._progress.tasks[self._task].speed
         rate = f"{speed:.1f}/s" if speed else ""
         self._progress.update(self._task, advance=1, counts=counts, rate=rate)

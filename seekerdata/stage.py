@@ -75,6 +75,10 @@ class Source(Plugin):
         """The sample of one entry; may write its video under `workspace.video_root`."""
         raise NotImplementedError
 
+    def facts(self) -> dict[str, str]:
+        """What the source can say of its questions before any work; shown by `plan` and on the card."""
+        return {}
+
     def video_root(self, out: Path) -> Path:
         """The folder that `VideoRef.path` is relative to; `out` is the run's folder."""
         raise NotImplementedError

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from seekerdata.decoder import Decoder
 from seekerdata.frame import Frame, FrameCache, Frames
 from seekerdata.media_file import VideoError
-from seekerdata.pixels import HDR_TRANSFERS, color_of, fit_size, orientation_of, to_rgb
+from seekerdata.pixels import HDR_TRANSFERS, Orientation, color_of, fit_size, orientation_of, to_rgb
 from seekerdata.sampling import At, FpsCapped, Sampling, Uniform, at, fps_capped, uniform
 
 if TYPE_CHECKING:
@@ -166,18 +166,17 @@ class Video:
         with self._decoder() as decoder:
             tick_of = {time_s: decoder.file.tick_at(time_s) for time_s in times}
             last: VideoFrame | None = None
-            frame: Frame | None = None
-            size_wh: tuple[int, int] | None = None
             for tick, picture in decoder.frames_at(sorted(set(tick_of.values()))):
-                if frame is None or picture is not last:
-                    own_wh = orientation_of(picture).size((picture.width, picture.height))
-                    sizes.add(own_wh)
-                    if size_wh is None:
-                        stated = decoder.file.size_wh == (picture.width, picture.height)
-                        size_wh = fit_size(own_wh if stated else self.info.size_wh, max_pixels)
-                    rgb = _rgb(self.path, picture, size_wh)
-                    frame = Frame(decoder.file.seconds(picture.pts or 0), rgb, decoder.is_damaged(picture))
+                if last is None:
+                    turn = orientation_of(picture)
+                    as_stated = decoder.file.size_wh == (picture.width, picture.height)
+                    first_wh = turn.size(decoder.file.size_wh) if as_stated else self.info.size_wh
+                    size_wh = fit_size(first_wh, max_pixels)
+                if picture is not last:
                     last = picture
+                    sizes.add(turn.size((picture.width, picture.height)))
+                    rgb = _rgb(self.path, picture, size_wh, turn)
+                    frame = Frame(decoder.file.seconds(picture.pts or 0), rgb, decoder.is_damaged(picture))
                 found[tick] = frame
             if not found:
                 raise _nothing(decoder)
@@ -232,11 +231,11 @@ def _probe(decoder: Decoder) -> VideoInfo:
     )
 
 
-def _rgb(path: str, picture: VideoFrame, size_wh: tuple[int, int]) -> np.ndarray:
+def _rgb(path: str, picture: VideoFrame, size_wh: tuple[int, int], turn: Orientation) -> np.ndarray:
     import av
 
     try:
-        return to_rgb(picture, size_wh)
+        return to_rgb(picture, size_wh, turn)
     except (av.error.FFmpegError, ValueError) as error:
         cause = f"pictures in {picture.format.name} cannot be converted ({error})"
         raise VideoError("unsupported", f"{path}: {cause}") from error

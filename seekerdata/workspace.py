@@ -5,7 +5,8 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     Raises:
         SeekerError: the disk is full or not writable; names the folder and what to do.
     """
-    try:
+    with room_needed(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
         try:
@@ -47,13 +48,18 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def room_needed(folder: Path) -> Iterator[None]:
+    """Around writing into a folder: a full or read-only disk is the user's to mend, and is said in one line."""
+    try:
+        yield
     except OSError as error:
-        if error.errno in OUT_OF_SPACE:
-            raise SeekerError(
-                f"cannot write {path.parent}: {error.strerror}; finished work is kept, "
-                "run the same command again when there is room"
-            ) from None
-        raise
+        if error.errno not in OUT_OF_SPACE:
+            raise
+        hint = "finished work is kept, run the same command again when there is room"
+        raise SeekerError(f"cannot write {folder}: {error.strerror}; {hint}") from None
 
 
 class Workspace(BaseModel):

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,6 +113,12 @@ class World(Source):
                 name = f"world-{self.level}-{self.seed}-{index}-{question}{tail}"
                 where = f"world level {self.level}, seed {self.seed}, clip {index}, question {question}"
                 yield Entry(id=name, where=where, data={"index": index, "question": question})
+
+    def facts(self) -> dict[str, str]:
+        """How honest the questions are: what could be answered without looking, over the first 500."""
+        from seekerdata.world.honesty import measure
+
+        return measure([self.sample(entry) for entry in islice(self.entries(), 500)]).facts()
 
     def video_root(self, out: Path) -> Path:
         return out / "videos"

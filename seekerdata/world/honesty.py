@@ -27,22 +27,16 @@ class Honesty(BaseModel):
     families: dict[str, dict[str, int]]
     """By dimension: questions of each family."""
 
-    def lines(self) -> list[str]:
-        """The numbers as text for people, one line each."""
-        common = sorted(self.common_answer.items())
-        return [
-            f"questions                     {self.questions}",
-            f"majority letter right         {self.majority_letter:.1%}",
-            f"longest option right          {self.longest_option:.1%}",
-            f"look-alike answer differs     {self.look_alike_differs:.1%}",
-            f"mark needed                   {self.needs_mark:.1%}",
-            f"crop needed                   {self.needs_crop:.1%}",
-            "most common answer right      " + ", ".join(f"{name} {share:.0%}" for name, share in common),
-            *(
-                f"{dimension}                            {', '.join(f'{n} {c}' for n, c in sorted(some.items()))}"
-                for dimension, some in sorted(self.families.items())
-            ),
-        ]
+    def facts(self) -> dict[str, str]:
+        """The numbers by what they say, as text for people."""
+        return {
+            "questions measured": str(self.questions),
+            "always the most common letter is right": f"{self.majority_letter:.1%}",
+            "always the longest option is right": f"{self.longest_option:.1%}",
+            "the answer would differ for a look-alike": f"{self.look_alike_differs:.1%}",
+            "the mark is needed": f"{self.needs_mark:.1%}",
+            "a crop is needed": f"{self.needs_crop:.1%}",
+        }
 
 
 def measure(samples: Sequence[Sample]) -> Honesty:

@@ -4,13 +4,18 @@ A case is (reply, reading): a letter, or the state of a reply without one; "none
 state but found. The tables are our own; shared hand-read examples are checked where they exist.
 """
 
+import json
+import re
+import sys
+from pathlib import Path
+from string import ascii_uppercase
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from seekerdata.answers import (
-    Answer,
-    read_choice,
-)
+from seekerdata.answer_text import hear
+from seekerdata.answers import READER_VERSION, AnswerState, is_choice_right, read_choice, read_text
 
 COLOURS = ["Orange", "Purple", "White", "Grey"]
 ACTIONS = [
@@ -639,7 +644,7 @@ REFUSAL = [
     ("Error: A timeout occurred", "missing"),
     ("openai.BadRequestError: Error code: 400 - B", "missing"),
     ("Failed to obtain answer via API.", "missing"),
-    ("Traceback (most recent call last):\n  File \"a.py\"", "missing"),
+    ('Traceback (most recent call last):\n  File "a.py"', "missing"),
     ("CUDA out of memory. Tried to allocate 2 GiB", "missing"),
     ("RuntimeError: CUDA error: device-side assert", "missing"),
     ("This model's maximum context length is 32768 tokens.", "missing"),
@@ -922,27 +927,1136 @@ OTHER_ITEMS = [
 ]
 
 
-def check(reply: str, options: list[str], reading: str) -> Answer:
+MORE_WORDINGS = [
+    ("(A) is wrong, (B) is right", "B"),
+    ("Based on the video, the answer is D", "D"),
+    ("The final answer is: B. I hope it is correct.", "B"),
+    ("Thus answer is $C$", "C"),
+    ("So the correct choice is (A) and not (B)", "A"),
+    ("The answer is therefore A", "A"),
+    (
+        "Let's analyze each option:\nA. Orange: the coat is not orange.\nB. Purple: The coat is clearly "
+        "purple.\nC. White: not white.\nD. Grey: no.\n\nTherefore, the answer is B.",
+        "B",
+    ),
+    (
+        "Let's go step by step.\n\nA) Orange - incorrect\nB) Purple - correct\nC) White - incorrect\nD) Grey "
+        "- incorrect\n\nFinal Answer: B",
+        "B",
+    ),
+    ("Option A says orange. Option B says purple. The coat is purple. So the answer is Option B.", "B"),
+    (
+        "To answer this, I look at frames 3 to 9. The man in the coat (labelled A in the overlay) walks "
+        "left. His coat is purple.\n\n**Answer:** B",
+        "B",
+    ),
+    ("B is the answer since A, C and D are not supported by the frames.", "B"),
+    ("Answer: B (Purple)", "B"),
+    ("Answer: (B) Purple", "B"),
+    ("The answer is B) Purple.", "B"),
+    ("The correct answer is **B. Purple**.", "B"),
+    ("The correct answer is B: Purple, because the coat is purple.", "B"),
+    ("I would say the answer is most likely B.", "B"),
+    ("It appears that the answer is B.", "B"),
+    ("It seems to be B.", "B"),
+    ("My pick: B", "B"),
+    ("My final choice is option B.", "B"),
+    ("The answer should be option (B).", "B"),
+    ("The answer must be B", "B"),
+    ("The answer has to be B.", "B"),
+    ("The answer would be B", "B"),
+    ("The answer will be B", "B"),
+    ("The only option that fits is B.", "B"),
+    ("Only B fits the description.", "B"),
+    ("Only option B is consistent with the video.", "B"),
+    ("This leaves B.", "B"),
+    ("That leaves us with B.", "B"),
+    ("We are left with option B.", "B"),
+    ("By elimination, B.", "B"),
+    ("By process of elimination, the answer is B.", "B"),
+    ("The coat's colour corresponds to B.", "B"),
+    ("This matches option B (Purple).", "B"),
+    ("This matches B.", "B"),
+    ("This points to B.", "B"),
+    ("I'm going with B", "B"),
+    ("Let me go with B.", "B"),
+    ("I'd pick (B)", "B"),
+    ("I vote for B", "B"),
+    ("I am choosing B.", "B"),
+    ("B!!!", "B"),
+    ("Answer: B!!!", "B"),
+    ("answer : B", "B"),
+    ("Answer： Ｂ", "B"),
+    ("ANSWER IS B", "B"),
+    ("THE ANSWER IS B", "B"),
+    ("THE CORRECT ANSWER IS B. PURPLE", "B"),
+    ("The Answer Is (B)", "B"),
+    ("answer is b", "B"),
+    ("correct answer: b)", "B"),
+    ("I think b", "B"),
+    ("i think it's b", "B"),
+    ("its b", "B"),
+    ("prob b", "none"),
+    ("The answer is [B].", "B"),
+    ("The answer is <B>.", "B"),
+    ('The answer is "B".', "B"),
+    ("The answer is 'B. Purple'.", "B"),
+    ("The answer is: **B**", "B"),
+    ("The answer is:\n\nB", "B"),
+    ("The answer is...B", "B"),
+    ("The answer is — B", "B"),
+    ("Answer → B", "B"),
+    ("=> B", "B"),
+    ("-> B", "B"),
+    ("→ B", "B"),
+    ("∴ B", "B"),
+    ("B ✅", "B"),
+    ("✅ B", "B"),
+    ("B 👍", "B"),
+    ("B / Purple", "B"),
+    ("B – Purple", "B"),
+    ("B—Purple", "B"),
+    ("B = Purple", "B"),
+    ("B;Purple", "B"),
+    ("Purple, B", "B"),
+    ("Purple. B.", "B"),
+    ("Purple B", "B"),
+    ("Purple [B]", "B"),
+    ("Purple: B", "B"),
+    ('"B. Purple"', "B"),
+    ("(B)Purple", "B"),
+    ("[B] Purple", "B"),
+    ("B.  Purple", "B"),
+    ("B.\nPurple", "B"),
+    ("B\nPurple", "B"),
+    ("Letter B", "B"),
+    ("Letter: B", "B"),
+    ("The letter is B.", "B"),
+    ("The correct letter is B", "B"),
+    ("It's option B", "B"),
+    ("It's the second option.", "B"),
+    ("The second option", "B"),
+    ("The last option", "D"),
+    ("Second", "none"),
+    ("2", "none"),
+    ("Option 2", "none"),
+    ("B. The man's coat in the video is purple, as seen in the first frames where he walks into the room.", "B"),
+    ("B\n\nReason: The coat is purple.", "B"),
+    ("B. Reason: A is orange which is wrong.", "B"),
+    ("The coat is purple.\n\nB", "B"),
+    ("The coat is purple. So the answer is (B)", "B"),
+    ("Purple is the correct answer.", "B"),
+    ("The color is purple", "B"),
+    ("It looks purple to me.", "B"),
+    ("The man wears a PURPLE coat", "B"),
+    ("purplish", "missing"),
+    ("lilac", "missing"),
+    ("Orange and purple", "ambiguous"),
+    ("Orange, purple, white", "ambiguous"),
+    ("Not orange", "none"),
+    ("It's not orange, white or grey.", "none"),
+    ("The coat is definitely not grey; it's white", "C"),
+    ("The coat could be purple or grey, most likely purple.", "none"),
+    ("The coat changes from orange to purple.", "ambiguous"),
+    ("First orange, then purple. The answer is purple.", "B"),
+    ("I'm sorry, but I am not able to determine the color of the coat.", "refused"),
+    ("It's impossible to determine the coat's colour from the given frames.", "refused"),
+    ("Unable to determine.", "refused"),
+    ("Cannot be determined", "refused"),
+    ("The answer cannot be determined from the video.", "refused"),
+    ("The video does not contain any information about the coat.", "refused"),
+    ("There is no information about the coat in the video.", "refused"),
+    ("There is not enough information in the video to answer.", "refused"),
+    ("The coat is not visible.", "refused"),
+    ("The coat is not shown in the video.", "refused"),
+    ("I can't answer that.", "refused"),
+    ("I can not answer.", "refused"),
+    ("I am sorry.", "refused"),
+    ("Sorry", "refused"),
+    ("I cannot assist with that request.", "refused"),
+    ("I need more information to answer.", "none"),
+    ("Could you provide the video?", "none"),
+    ("No video was provided.", "refused"),
+    ("There is no video attached.", "none"),
+    ("I don't see a video.", "refused"),
+    ("As a text-based AI, I can't view images or videos.", "refused"),
+    ("The question is unclear.", "refused"),
+    ("No answer", "none"),
+    ("none", "missing"),
+    ("None of the given options is correct.", "missing"),
+    ("None of these.", "missing"),
+    ("Neither.", "missing"),
+    ("All of them", "missing"),
+    ("The correct answer is none of the above.", "missing"),
+    ("The correct option is not listed.", "none"),
+    ("There is no correct answer among the options.", "missing"),
+    ("<|endoftext|>", "missing"),
+    ("</s>", "missing"),
+    ("<answer>", "missing"),
+    ("<unk><unk><unk>", "missing"),
+    ("!", "missing"),
+    ("ERROR", "missing"),
+    ("Error", "missing"),
+    ("[ERROR] request failed", "missing"),
+    ("APIConnectionError: Connection error.", "missing"),
+    ("InternalServerError: 500", "missing"),
+    ("Request failed with status code 400", "missing"),
+    ("Rate limit reached for gpt-4", "missing"),
+    ("ValueError: A must be positive", "missing"),
+    ("torch.cuda.OutOfMemoryError: CUDA out of memory.", "missing"),
+    ("openai.RateLimitError: Error code: 429 - {'error': {'message': 'B'}}", "missing"),
+    ("The server is overloaded, please try again later.", "missing"),
+    ("Content filter triggered", "missing"),
+    ("0", "missing"),
+    ("1111111111", "missing"),
+    ("ha ha ha ha ha ha ha ha ha ha", "missing"),
+    ("B B B B B B B B B B B B", "none"),
+    ("A dog A dog A dog A dog A dog A dog", "missing"),
+    ("!!!! B", "B"),
+    ("A. Hmm, wait. Looking at it again, it's B.", "B"),
+    ("A, no B", "B"),
+    ("A... Actually B", "B"),
+    ("Initially I thought A, but after reviewing the frames, B is correct.", "B"),
+    ("I initially chose A, but the correct answer is B.", "B"),
+    ("The answer is A. No, it is B.", "B"),
+    ("Answer: A. Correction: Answer: B", "B"),
+    ("It's A. Oh wait, it's B!", "B"),
+    ("The answer is A. However, on closer inspection, the answer is B.", "B"),
+    ("A or B? I think B.", "B"),
+    ("Not A, not C, not D. So B.", "B"),
+    ("It's neither A nor C, so B.", "B"),
+    ("The answer is not A, it is B.", "B"),
+    ("A seems plausible, but B is correct.", "B"),
+    ("While A is tempting, the correct answer is B.", "B"),
+    ("Although A is possible, B is more likely.", "B"),
+    ("B rather than A.", "B"),
+    ("B instead of A", "B"),
+    ("B, not A or C.", "B"),
+    ("A, B", "ambiguous"),
+    ("A, B, and C", "ambiguous"),
+    ("A & B", "ambiguous"),
+    ("A+B", "ambiguous"),
+    ("A and/or B", "ambiguous"),
+    ("Options A and B", "ambiguous"),
+    ("Answer: A and B", "ambiguous"),
+    ("Answer: A/B", "ambiguous"),
+    ("Answer: AB", "none"),
+    ("B or maybe C", "ambiguous"),
+    ("B, maybe C", "ambiguous"),
+    ("It is B or possibly C.", "ambiguous"),
+    ("A: no\nB: yes\nC: no\nD: no", "none"),
+    ("Final answer: A\nFinal answer: B", "ambiguous"),
+    ("The answer is A.\n\nThe answer is B.", "ambiguous"),
+    ("A\nB", "ambiguous"),
+    ("B\nB", "B"),
+    ("I am torn between A and B.", "none"),
+    ("Either B or C. Final: C", "C"),
+    ("Not B.", "none"),
+    ("not b", "none"),
+    ("Anything but A.", "none"),
+    ("Everything except B", "none"),
+    ("The answer is anything but A", "none"),
+    ("<think>\nOkay, the user asks...\nSo A.\n</think>\n\nThe coat is purple, so the answer is **B**.", "B"),
+    ("<think>\nA\n", "missing"),
+    ("<thinking>A</think>B", "B"),
+    ("<think>A</think>\n<answer>B. Purple</answer>", "B"),
+    ("<think>A</think><answer></answer>", "missing"),
+    ("<think>The answer is <answer>A</answer></think>", "missing"),
+    ("<think>I need <tool_call> tags?</think>B", "B"),
+    (
+        '<think>a</think><tool_call>{"name":"x"}</tool_call><tool_response>ok</tool_response><think>b</think><answer>B</answer>',
+        "B",
+    ),
+    ("< think >A</ think >B", "B"),
+    ("<think>A</think>I cannot tell.", "refused"),
+    ("<|thinking|>A", "none"),
+    ("正确答案是B，因为夹克是紫色的。", "B"),
+    ("选项B正确", "B"),
+    ("B项正确", "B"),
+    ("本题选B", "B"),
+    ("应该选B", "B"),
+    ("我会选择B", "B"),
+    ("B是对的", "B"),
+    ("B. 紫色", "B"),
+    ("答案：B。紫色", "B"),
+    ("所以，答案是 B", "B"),
+    ("由此可知，正确选项为 B。", "B"),
+    ("答案是B或C", "ambiguous"),
+    ("不是B", "none"),
+    ("B错误", "none"),
+    ("排除A、C、D，选B", "B"),
+    ("A、C、D都不对，所以选B。", "B"),
+    ("以上都不是", "missing"),
+    ("以上都是", "missing"),
+    ("对不起，我不能回答。", "refused"),
+    ("视频没有提供足够的信息", "refused"),
+    ("图中无法看出", "refused"),
+    ("答えはBだと思います。", "B"),
+    ("正解は B です。", "B"),
+    ("Bだと思います", "B"),
+    ("Bを選びます。", "B"),
+    ("（Ｂ）です", "B"),
+    ("最も適切なのはBです。", "B"),
+    ("정답은 B 입니다.", "B"),
+    ("저는 B를 선택합니다.", "B"),
+    ("답변: B", "B"),
+    ("B가 맞습니다", "B"),
+    ("정답: (B) Purple", "B"),
+    ("Die Antwort lautet B.", "B"),
+    ("Richtig ist B.", "B"),
+    ("Die richtige Option ist B", "B"),
+    ("Ich denke, die Antwort ist B.", "B"),
+    ("Lösung: B", "B"),
+    ("La bonne réponse est B.", "B"),
+    ("La réponse correcte est (B).", "B"),
+    ("C'est B.", "B"),
+    ("Je pense que la réponse est B.", "B"),
+    ("Option B est correcte.", "B"),
+    ("La respuesta correcta es B.", "B"),
+    ("Es la B.", "B"),
+    ("Creo que la respuesta es B.", "B"),
+    ("La opción correcta es la B.", "B"),
+    ("Opción B", "B"),
+    ("A resposta certa é a letra B.", "B"),
+    ("Letra B", "B"),
+    ("Alternativa B", "B"),
+    ("La risposta giusta è B.", "B"),
+    ("Opzione B", "B"),
+    ("Правильный вариант: B", "B"),
+    ("Я думаю, что ответ B.", "B"),
+    ("Вариант B", "B"),
+    ("Верный ответ: B.", "B"),
+    ("الجواب هو B", "B"),
+    ("الخيار B", "B"),
+    ("الإجابة الصحيحة: B", "B"),
+    ("सही विकल्प B है।", "B"),
+    ("उत्तर B है", "B"),
+    ("Đáp án là B", "B"),
+    ("Câu trả lời đúng là B.", "B"),
+    ("Tôi chọn B.", "B"),
+    ("Jawabannya adalah B", "B"),
+    ("คำตอบ: B", "B"),
+    ("ตอบ B", "B"),
+    ("Cevap B", "B"),
+    ("Yanıt: B", "B"),
+    ("Rätt svar: B", "B"),
+    ("Poprawna odpowiedź to B.", "B"),
+    ('{"reasoning": "The answer is A?", "final_answer": "B"}', "B"),
+    ('{"answer": "B", "confidence": "C"}', "B"),
+    ('{"letter": "B"}', "B"),
+    ('{"result": "B"}', "B"),
+    ('{"label":"B"}', "B"),
+    ('{"correct_answer": "B"}', "B"),
+    ('{"correct_option": "B"}', "B"),
+    ('{"answer_letter": "B"}', "B"),
+    ('{"Final Answer": "B"}', "B"),
+    ('{"response": "The answer is B"}', "B"),
+    ("{answer: B}", "B"),
+    ('{"answer": B}', "B"),
+    ('{"answer": "Option B"}', "B"),
+    ('{"answer": "B: Purple"}', "B"),
+    ('[{"answer": "B"}]', "B"),
+    ('{"answer": "none"}', "none"),
+    ("```\nAnswer: B\n```", "B"),
+    ('```python\nanswer = "B"\n```', "B"),
+    ("| Option | Text |\n|---|---|\n| B | Purple |", "B"),
+    ("Answer | B", "B"),
+    ("answer: 'B'", "B"),
+    ("choice: B", "B"),
+    ("option: B", "B"),
+    ("ANSWER:\tB", "B"),
+    ("Answer:\r\nB\r\n", "B"),
+    ("B\r\n", "B"),
+    ("Step 1: look.\nStep 2: compare.\nStep 3: B", "B"),
+    ("Question: What color?\nOptions: A. Orange B. Purple C. White D. Grey\nAnswer: B", "B"),
+    ("Q: What color is it?\nA: Purple", "B"),
+    ("User: what?\nAssistant: B", "B"),
+    ("assistant\nB", "B"),
+    ("B<|im_end|>", "B"),
+    ("B<|end|>", "B"),
+    ("<bos>B<eos>", "B"),
+    ("B[/INST]", "B"),
+    ("B</s></s>", "B"),
+    ("Person A talks to person B.", "none"),
+    ("In response to A, B leaves the room.", "none"),
+    ("The man labelled A opens the door and B follows.", "none"),
+    ("A is the one who opens the door", "none"),
+    ("A is right behind B.", "none"),
+    ("B is likely to fall.", "none"),
+    ("The scene is from Plan B.", "none"),
+    ("The player with jersey B scores.", "none"),
+    ("A: Hello. B: Hi there.", "none"),
+    ("First A. Then B. Then C.", "none"),
+    ("The grade was C in math.", "none"),
+    ("Step A. Step B. Step C.", "none"),
+    ("A man. A woman. A child.", "missing"),
+    ("A great question! Let me think", "missing"),
+    ("I", "missing"),
+    ("I.", "missing"),
+    ("Vitamin C is good", "none"),
+    ("U.S.A.", "none"),
+    ("D.C. is shown", "none"),
+    ("A.M.", "none"),
+    ("C'est la vie", "none"),
+    ("A-Team", "none"),
+    ("B-roll footage", "none"),
+    ("C++", "none"),
+    ("D3 chart", "none"),
+    ("A/C unit", "none"),
+    ("A, B, C are people in the video; the coat is worn by D's friend", "none"),
+    ("Answer A question", "none"),
+    ("Answer: A man in purple", "B"),
+    ("Answer: I don't know", "refused"),
+    ("Answer: N/A", "missing"),
+    ("Answer: none", "missing"),
+    ("Answer: unknown", "refused"),
+    ("Answer: E", "missing"),
+    ("answer: not a", "none"),
+    ("The answer is a color", "none"),
+    ("The answer is a matter of debate", "none"),
+    ("The answer can be found in frame B.", "none"),
+    ("Please answer with A, B, C, or D.", "none"),
+    ("Select one of A, B, C, D.", "none"),
+    ("Options: A, B, C, D", "none"),
+    ("Answer with the option's letter from the given choices directly.", "none"),
+    ("Which one is correct: A, B, C or D? B.", "B"),
+    ("What about option A? Not it. Option B? Yes. Answer: B", "B"),
+    ("What if the answer is C?", "none"),
+    ("I would not choose A.", "none"),
+    ("I wouldn't pick A or B.", "none"),
+    ("It can't be A.", "none"),
+    ("A is not the answer.", "none"),
+    ("A isn't right", "none"),
+    ("A doesn't match.", "none"),
+    ("A does not seem right", "none"),
+    ("The correct answer is not B.", "none"),
+    ("The correct answer isn't B but D.", "D"),
+    ("I doubt it's A", "none"),
+    ("Eliminate A.", "none"),
+    ("Nobody chose A. C it is.", "none"),
+    ("B. White coat", "ambiguous"),
+    ("B. White is not correct, purple is.", "B"),
+    ("A. Purple\nB. Orange", "none"),
+    ("Answer: B. Answer: B. Answer: B.", "B"),
+    ("Answer: B\n\nWhite", "ambiguous"),
+    ("The coat is white, so the answer is B.", "B"),
+    ("The answer is C because the coat is grey.", "C"),
+    (
+        "Let me look at each frame.\n\nIn frame 1, a man in a orange hat enters. In frame 2, the man with "
+        "the white bag follows. In frame 3, the person in question appears; his coat is clearly "
+        "purple.\n\nNow the options:\nA) Orange – the hat is orange, not the coat.\nB) Purple – matches.\nC) "
+        "White – the bag.\nD) Grey – not present.\n\nSo the answer is B.",
+        "B",
+    ),
+    (
+        "The video begins with a person in a orange hat who walks. The video begins with a person in a "
+        "orange hat who walks. The video begins with a person in a orange hat who walks. The video "
+        "begins with a person in a orange hat who walks. The video begins with a person in a orange hat "
+        "who walks. The video begins with a person in a orange hat who walks. The video begins with a "
+        "person in a orange hat who walks. The video begins with a person in a orange hat who walks. \n\n"
+        "The coat is purple.",
+        "B",
+    ),
+    (
+        "The video begins with a person in a orange hat who walks. The video begins with a person in a "
+        "orange hat who walks. The video begins with a person in a orange hat who walks. The video "
+        "begins with a person in a orange hat who walks. The video begins with a person in a orange hat "
+        "who walks. The video begins with a person in a orange hat who walks. The video begins with a "
+        "person in a orange hat who walks. The video begins with a person in a orange hat who walks. ",
+        "none",
+    ),
+    (
+        "Okay, let me think. Option A: Orange. Hmm, the coat isn't orange. Option B: Purple. That fits. "
+        "Option C: White. No. Option D: Grey. No. So I'd say option B.",
+        "B",
+    ),
+    (
+        "Step 1: identify the coat.\nStep 2: The color appears purple.\nStep 3: Compare with options: A. "
+        "Orange, B. Purple, C. White, D. Grey.\nAnswer: B",
+        "B",
+    ),
+    ("Considering A... not plausible. Considering B... plausible. Final answer: B.", "B"),
+    (
+        "**Analysis**\n- Option A: incorrect\n- Option B: correct\n- Option C: incorrect\n- Option D: "
+        "incorrect\n\n**Conclusion**: B",
+        "B",
+    ),
+    ("Analysis: The coat is purple.\nConclusion: Option B is correct.", "B"),
+    ("The coat is purple. Answer: B. Confidence: high. (A: 5%, B: 90%, C: 3%, D: 2%)", "B"),
+    ("B\n\nConfidence: 95%", "B"),
+    ("B (90% confident)", "B"),
+    ("B. Confidence: 0.9", "B"),
+    ("I am 90% sure the answer is B.", "B"),
+    ("Answer: B\n\nLet me know if you need more help!", "B"),
+    ("The answer is B. Is there anything else I can help with?", "B"),
+    ("B. Would you like an explanation?", "B"),
+    ("Great question! The answer is B.", "B"),
+    ("My answer is (B), not (A).", "B"),
+    ("(A) no, (B) yes, (C) no, (D) no", "none"),
+    ("The right option here is B", "B"),
+    ("B would be right.", "B"),
+    ("B looks correct.", "B"),
+    ("Correct: B", "B"),
+    ("Correct answer B", "B"),
+    ("The correct one is B.", "B"),
+    ("The one that matches is B.", "B"),
+    ("The statement that best describes the video is B.", "B"),
+    ("The best description is option B.", "B"),
+    ("My response is B", "B"),
+    ("I'd answer B", "B"),
+    ("I would answer with B.", "B"),
+    ("I'd have to say B", "B"),
+    ("I am confident it's B.", "B"),
+    ("I'm pretty sure it is B", "B"),
+    ("Looks like B.", "B"),
+    ("Gotta be B", "B"),
+    ("Must be B.", "B"),
+    ("Could be B", "B"),
+    ("Perhaps B?", "B"),
+    ("B?", "B"),
+    ("B or C?", "none"),
+    ("Based on the evidence in the video, I conclude that B is the correct answer.", "B"),
+    ("Considering all the frames, option (B) seems to be the most fitting.", "B"),
+    ("From the video we can see that the coat is purple. Therefore, the correct answer is B. Purple.", "B"),
+    ("Therefore, the best answer is (B).", "B"),
+    ("In conclusion, B.", "B"),
+    ("To conclude: B", "B"),
+    ("Overall, I'd choose B", "B"),
+    ("So, my final answer is: B", "B"),
+    ("Final answer - B", "B"),
+    ("FINAL ANSWER: (B)", "B"),
+    ("Final: B", "B"),
+    ("final answer: b", "B"),
+    ("### Final Answer: B", "B"),
+    ("#### B", "B"),
+    ("The final answer is $\\boxed{B}$.", "B"),
+    ("The answer is B. \\boxed{B}", "B"),
+    ("The answer is A. \\boxed{B}", "B"),
+    ("\\boxed{\\text{(B) Purple}}", "B"),
+    ("\\boxed{B) Purple}", "B"),
+    ("\\boxed{B. White}", "ambiguous"),
+    ("$\\mathbf{B}$", "B"),
+    ("\\textbf{B}", "B"),
+    ("\\textit{B}", "B"),
+    ("{\\bf B}", "B"),
+    ("\\boxed B", "B"),
+    ("\\boxed{\\boxed{B}}", "B"),
+    ("$$B$$", "B"),
+    ("\\[B\\]", "B"),
+    ("\\boxed{\\text{B}", "B"),
+    ("\\boxed{Option B}", "B"),
+    ("\\boxed{The answer is B}", "B"),
+    ("**B", "B"),
+    ("B**", "B"),
+    ("**Answer:** **B**", "B"),
+    ("**Answer: (B) Purple**", "B"),
+    ("***Answer:*** B", "B"),
+    ("<u>B</u>", "B"),
+    ("<p>B</p>", "B"),
+    ("- [x] B", "B"),
+    ("☑ B", "B"),
+    ("1. B\n", "B"),
+    ("a) B", "none"),
+    ("(1) B", "B"),
+    ("B (Purple)", "B"),
+    ("B (90%)", "B"),
+    ("A (left) and B (right) talk.", "none"),
+    ("Answer:\n- B", "B"),
+    ("Answer:\n* **B**", "B"),
+    ("Answer:\n1. B", "B"),
+    ("**Answer**\n\nB. Purple", "B"),
+    ("Answer\nB", "B"),
+    ("ANSWER\n\n(B)", "B"),
+    ("<answer>B</answer>.", "B"),
+    ("<answer>B</answer>\n\nExplanation: the coat is purple, option A is wrong.", "B"),
+    ("The answer is <answer>B</answer>", "B"),
+    ("<answer>Answer: B</answer>", "B"),
+    ("<answer>B, because the coat is purple</answer>", "B"),
+    ("<answer>B\n\nthe coat</answer>", "B"),
+    ('<answer>"B"</answer>', "B"),
+    ("<answer>[B]</answer>", "B"),
+    ("<answer><B></answer>", "B"),
+    ("<answer> (b) </answer>", "B"),
+    ("<answer>option b</answer>", "B"),
+    ("<answer>purple coat</answer>", "B"),
+    ("<answer>It's purple.</answer>", "B"),
+    ("<answer>B</answer><answer>C</answer>", "C"),
+    ("<answer>not B</answer>", "none"),
+    ("<answer>B and C</answer>", "ambiguous"),
+    ("<answer>none</answer>", "missing"),
+    ("<answer>N/A</answer>", "missing"),
+    ("<answer>...</answer>", "missing"),
+    ("<answer>Error</answer>", "missing"),
+    ("<think>t</think>\n<answer>\nThe coat is purple, so the answer is B.\n</answer>", "B"),
+    ("<answer>A</answer> Hmm, wait, no. <answer>B</answer>", "B"),
+    ("<answer>B</answer> <think>maybe A", "B"),
+    ("Answer: <B>", "B"),
+    ("<ans>B</ans>", "B"),
+    ("<answer>B</anwser>", "B"),
+    ("<answer>B</ answer", "B"),
+    ("&lt;answer&gt;B&lt;/answer&gt;", "none"),
+    ("<answer>A</answer>\n\nActually, it should be B.", "B"),
+    ("<answer>A</answer>\nOn second thought, B.", "B"),
+    ("<answer>B</answer>\nWait, let me double-check. Yes, B.", "B"),
+    ("<answer>[A, B]</answer>", "ambiguous"),
+    ("<answer>A;B</answer>", "ambiguous"),
+    ("<answer>A B</answer>", "ambiguous"),
+    ("<answer>ABCD</answer>", "ambiguous"),
+    ("<answer>your answer here</answer>", "missing"),
+    ("<answer>X</answer>", "missing"),
+    ("A) orange\nB) purple\n\nThe correct answer is B", "B"),
+    ("I think the answer is B but it could also be C", "B"),
+    ("B. However, C is also possible", "B"),
+    ("The answer is B or C, most likely B.", "B"),
+    ("Between B and C, B is better", "B"),
+    ("It's a toss-up between B and C", "none"),
+    ("Not enough info but I'd guess B", "B"),
+    ("I'm not sure but I think B", "B"),
+    ("I am not sure, but B.", "B"),
+    ("No idea, maybe B", "B"),
+    ("The answer is not A, B or C, so D", "D"),
+    ("A, B and C are not right. D", "D"),
+    ("A resposta não pode ser determinada.", "none"),
+    ("답은 B번입니다", "B"),
+    ("答えは（Ｂ）", "B"),
+    ("B：紫色", "B"),
+    ("选项 B：紫色", "B"),
+    ("答案应为B", "B"),
+    ("答案选B", "B"),
+    ("正确的是B", "B"),
+    ("B 正确。", "B"),
+    ("因此答案为 \\boxed{B}", "B"),
+    ("答案是 **B. 紫色**", "B"),
+    ("答案：**B**", "B"),
+    ("我的选择是B", "B"),
+    ("视频中人物穿紫色外套，对应选项B。", "B"),
+    ("对应B选项", "B"),
+    ("因此，B选项正确", "B"),
+    ("最佳选项是B", "B"),
+    ("故答案为B", "B"),
+    ("答案是“B”", "B"),
+    ("(B)紫色", "B"),
+    ("B，因为外套是紫色的", "B"),
+    ("应该是B", "B"),
+    ("可能是B", "B"),
+    ("B选项是正确的", "B"),
+    ("选B和C", "ambiguous"),
+    ("选BC", "none"),
+    ("答案为A，不，是B", "B"),
+    ("答案是：\nB", "B"),
+    ("答案\nB", "B"),
+    ("【答案】：B", "B"),
+    ("答案（B）", "B"),
+    ("B (紫色)", "B"),
+    ("根据视频内容，B最合适", "B"),
+    ("最合适的是B", "B"),
+    ("B更合适", "B"),
+    ("Bが適切です", "B"),
+    ("答えは B。", "B"),
+    ("正解：（B）", "B"),
+    ("私はBを選びます", "B"),
+    ("選択肢 B です", "B"),
+    ("答えはAではなくBです", "B"),
+    ("정답은 B이다.", "B"),
+    ("정답은 B번입니다.", "B"),
+    ("B번이 정답입니다", "B"),
+    ("따라서 정답은 B입니다.", "B"),
+    ("답: (B)", "B"),
+    ("선택지 B", "B"),
+    ("Die Antwort ist: B", "B"),
+    ("Die korrekte Antwort ist B", "B"),
+    ("Antwort B", "B"),
+    ("Ich würde B wählen.", "B"),
+    ("B ist die richtige Antwort.", "B"),
+    ("Die richtige Antwort ist Option B.", "B"),
+    ("Meine Antwort: B", "B"),
+    ("Die Antwort ist nicht A, sondern B.", "B"),
+    ("Réponse B", "B"),
+    ("La réponse est la B", "B"),
+    ("la réponse est donc B", "B"),
+    ("Je dirais B.", "B"),
+    ("La bonne option est la B.", "B"),
+    ("B est la bonne réponse.", "B"),
+    ("La réponse est : B", "B"),
+    ("Respuesta B", "B"),
+    ("La respuesta es la opción B.", "B"),
+    ("La respuesta es: B", "B"),
+    ("B es la respuesta correcta.", "B"),
+    ("La correcta es la B", "B"),
+    ("Diría que B", "B"),
+    ("A resposta é a B.", "B"),
+    ("A resposta correta é B", "B"),
+    ("B é a resposta correta.", "B"),
+    ("Resposta: letra B", "B"),
+    ("A opção correta é a B.", "B"),
+    ("La risposta corretta è B", "B"),
+    ("B è la risposta corretta.", "B"),
+    ("La risposta è la B.", "B"),
+    ("Ответ — B", "B"),
+    ("Правильный ответ B", "B"),
+    ("Ответ: вариант B.", "B"),
+    ("Я выбираю B", "B"),
+    ("Правильным ответом является B.", "B"),
+    ("الإجابة هي: B", "B"),
+    ("الجواب الصحيح هو B", "B"),
+    ("(B) هي الإجابة الصحيحة", "B"),
+    ("उत्तर: (B)", "B"),
+    ("सही जवाब B है", "B"),
+    ("विकल्प B", "B"),
+    ("Đáp án đúng: B", "B"),
+    ("Đáp án B", "B"),
+    ("Câu trả lời: B", "B"),
+    ("B là đáp án đúng.", "B"),
+    ("Jawaban: (B)", "B"),
+    ("Jawaban yang tepat adalah B", "B"),
+    ("คำตอบที่ถูกต้องคือ B", "B"),
+    ("ข้อ B", "B"),
+    ("Doğru cevap: B", "B"),
+    ("Het juiste antwoord is B.", "B"),
+    ("Poprawna odpowiedź: B", "B"),
+    ("Správná odpověď je B", "B"),
+    ("Rätt svar är B", "B"),
+    ("Η απάντηση είναι B", "B"),
+    ("התשובה היא B", "B"),
+    ("پاسخ: B", "B"),
+    ("Відповідь: B", "B"),
+    ("Răspunsul corect este B", "B"),
+    ("A válasz: B", "B"),
+    ("B.Purple.", "B"),
+    ("b. purple", "B"),
+    ("B ) Purple", "B"),
+    ("B . Purple", "B"),
+    ("(B.) Purple", "B"),
+    ("B: purple.", "B"),
+    ("B- Purple", "B"),
+    ("B -Purple", "B"),
+    ("'B) Purple'", "B"),
+    ("B=Purple", "B"),
+    ("Option B - Purple", "B"),
+    ("Option B, Purple", "B"),
+    ("option (b): purple", "B"),
+    ("Choice: (B) Purple", "B"),
+    ("The answer is purple, i.e. option B.", "B"),
+    ("The answer is purple, which is B.", "B"),
+    ("The answer is Purple [B]", "B"),
+    ("Purple (option B)", "B"),
+    ("Purple (B)", "B"),
+    ("purple, B.", "B"),
+    ("Answer: Purple (B)", "B"),
+    ("Answer: Purple", "B"),
+    ("Answer: purple coat", "B"),
+    ("B. Purple (the coat)", "B"),
+    ('B. "Purple"', "B"),
+    ("B. 'Purple'", "B"),
+    ("B. **Purple**", "B"),
+    ("B. Purple, not White", "B"),
+    ("Answer: B or C", "ambiguous"),
+    ("Answer: B, C", "ambiguous"),
+    ("(B), (C)", "ambiguous"),
+    ("B;C", "ambiguous"),
+    ("B|C", "ambiguous"),
+    ("B\n\nC", "ambiguous"),
+    ("B. Purple\nC. White", "ambiguous"),
+    ("B. C.", "ambiguous"),
+    ("The possible answers are B and C.", "ambiguous"),
+    ("B and C both fit.", "none"),
+    ("B & C", "ambiguous"),
+    ("It's both B and C", "ambiguous"),
+    ("B/C", "ambiguous"),
+    ("B as well as C", "none"),
+    ("B, but maybe C", "none"),
+    ("B -> C", "none"),
+    ("B then C", "none"),
+    ("I choose B. No, C.", "C"),
+    ("I choose B... wait... C.", "C"),
+    ("It's B - sorry, C.", "C"),
+    ("B! No, sorry, C!", "C"),
+    ("The answer is B. Hmm, actually I think the answer is C.", "C"),
+    ("B (actually C)", "none"),
+    ("B, correction: C", "C"),
+    ("~~B~~ C", "C"),
+    ("B → C", "none"),
+    ("I said B earlier but the right answer is C.", "C"),
+    ("Earlier I thought B. Now I believe C.", "C"),
+    ("Rather than B, C is correct.", "C"),
+    ("Instead of B, I choose C.", "C"),
+    ("Not B; C.", "C"),
+    ("B is tempting but wrong; C is correct.", "C"),
+    ("B? C? I'd say C.", "C"),
+    ("My initial answer was B, but my final answer is C.", "C"),
+    ("Initial answer: B\nRevised answer: C", "C"),
+    ("Draft: B\nFinal: C", "C"),
+    ("The answer is B. Let me verify: the coat is purple. Yes, the answer is B.", "B"),
+    ("Thus, B. Wait, let me check C. C is white, no. So B.", "B"),
+    ("The correct answer is B, as C and D are not shown.", "B"),
+    ("B, whereas A is wrong", "B"),
+    ("B. A, C, D are wrong.", "B"),
+    ("B only", "B"),
+    ("only B", "B"),
+    ("Just B", "B"),
+    ("Simply B.", "B"),
+    ("B of course", "B"),
+    ("B obviously", "B"),
+    ("B for sure", "B"),
+    ("B, definitely.", "B"),
+    ("Ok B", "B"),
+    ("yes B", "B"),
+    ("B thanks", "B"),
+    ("It's B I think", "B"),
+    ("It's B, I believe.", "B"),
+    ("B, if I had to guess", "B"),
+    ("If I had to guess, B", "B"),
+    ("If I had to choose, I'd say B.", "B"),
+    ("I guess B", "B"),
+    ("My best guess: B", "B"),
+    ("My best guess is B", "B"),
+    ("Guess: B", "B"),
+    ("Hmm B", "B"),
+    ("umm, B", "B"),
+]
+
+WHICH = ["Only A", "Only B", "Both A and B", "Neither A nor B"]
+BOXES = ["Box A", "Box B", "Box C"]
+BLOOD = ["A", "B", "AB", "O"]
+SEQUENCES = ["A->B->C", "B->A->C", "C->B->A"]
+MOVED = ["It was moved", "It was not moved"]
+REPLACED = ["Not moved", "Replaced"]
+YES_LONG = ["Yes, he opens the door", "No, he closes the window"]
+CHANGES = ["No change", "Bigger", "Smaller"]
+SPANS = ["00:15 - 00:30", "01:10 - 01:25", "02:00 - 02:20"]
+PERCENT = ["10%", "50%", "100%"]
+HANDS = [
+    "The person labeled 1 hands a ball to the person labeled 2",
+    "The person labeled 2 hands a ball to the person labeled 1",
+]
+PEOPLE = ["The man in red", "The woman with a hat", "The child", "The dog"]
+
+MORE_ITEMS = [
+    (YES_NO, "Yes", "A"),
+    (YES_NO, "No", "B"),
+    (YES_NO, "yes.", "A"),
+    (YES_NO, "No, it has not been moved.", "B"),
+    (YES_NO, "A", "A"),
+    (YES_NO, "(B) No", "B"),
+    (YES_NO, "The answer is yes", "A"),
+    (YES_NO, "Yes or no", "none"),
+    (YES_NO, "I would say no.", "B"),
+    (YES_NO, "Not sure", "refused"),
+    (YES_NO, "Nothing has been moved.", "none"),
+    (YES_NO, "No one is there.", "none"),
+    (WHICH, "Both A and B", "C"),
+    (WHICH, "C. Both A and B", "C"),
+    (WHICH, "The answer is C. Both A and B", "C"),
+    (WHICH, "Neither A nor B", "D"),
+    (WHICH, "Only B", "B"),
+    (WHICH, "B. Only B", "B"),
+    (WHICH, "A. Only B", "ambiguous"),
+    (WHICH, "Both A and B are correct.", "C"),
+    (BOXES, "The ball is in box C.", "C"),
+    (BOXES, "Box B", "B"),
+    (BOXES, "B", "B"),
+    (BOXES, "It's in Box A.", "A"),
+    (BOXES, "A. Box A", "A"),
+    (BOXES, "C. Box B", "ambiguous"),
+    (BLOOD, "AB", "C"),
+    (BLOOD, "O", "D"),
+    (BLOOD, "A", "A"),
+    (BLOOD, "Blood type AB", "C"),
+    (BLOOD, "C. AB", "C"),
+    (BLOOD, "D. O", "D"),
+    (BLOOD, "The answer is AB", "C"),
+    (SEQUENCES, "B->A->C", "B"),
+    (SEQUENCES, "C -> B -> A", "C"),
+    (SEQUENCES, "A->C->B", "none"),
+    (SEQUENCES, "B. B->A->C", "B"),
+    (SEQUENCES, "The order is A -> B -> C.", "A"),
+    (MOVED, "It was not moved", "B"),
+    (MOVED, "It was moved", "A"),
+    (MOVED, "The cup was moved.", "A"),
+    (MOVED, "The cup was not moved.", "B"),
+    (MOVED, "not moved", "B"),
+    (MOVED, "moved", "A"),
+    (MOVED, "It wasn't moved.", "none"),
+    (REPLACED, "moved", "none"),
+    (REPLACED, "Not moved", "A"),
+    (REPLACED, "It has been replaced", "B"),
+    (REPLACED, "replaced", "B"),
+    (YES_LONG, "Yes", "A"),
+    (YES_LONG, "No.", "B"),
+    (YES_LONG, "No, he closes the window.", "B"),
+    (YES_LONG, "Yes, he opens it", "A"),
+    (CHANGES, "No, it gets bigger.", "B"),
+    (CHANGES, "No change", "A"),
+    (CHANGES, "There is no change.", "A"),
+    (CHANGES, "No", "none"),
+    (CHANGES, "smaller", "C"),
+    (SPANS, "01:10 - 01:25", "B"),
+    (SPANS, "1:10-1:25", "B"),
+    (SPANS, "From 02:00 to 02:20", "none"),
+    (SPANS, "B. 01:10 - 01:25", "B"),
+    (PERCENT, "50%", "B"),
+    (PERCENT, "100%", "C"),
+    (PERCENT, "About 10%.", "A"),
+    (PERCENT, "10", "none"),
+    (PERCENT, "C) 100%", "C"),
+    (HANDS, "The person labeled 2 hands a ball to the person labeled 1", "B"),
+    (HANDS, "A", "A"),
+    (HANDS, "A. The person labeled 1 hands the ball", "A"),
+    (PEOPLE, "The man in red", "A"),
+    (PEOPLE, "the man in red", "A"),
+    (PEOPLE, "man in red", "A"),
+    (PEOPLE, "The child.", "C"),
+    (PEOPLE, "It is the woman with a hat.", "B"),
+    (PEOPLE, "a dog", "D"),
+    (PEOPLE, "The man in red gives a ball to the child.", "ambiguous"),
+    (YES_NO, "I don't think so.", "none"),
+    (YES_NO, "Nope", "none"),
+    (YES_NO, "YES", "A"),
+    (YES_NO, "**No**", "B"),
+    (YES_NO, "yes!", "A"),
+    (YES_NO, "Answer: No", "B"),
+    (YES_NO, "<answer>yes</answer>", "A"),
+    (YES_NO, "\\boxed{No}", "B"),
+    (YES_NO, "True", "none"),
+]
+
+COLOUR_TABLES = {
+    "clean": CLEAN,
+    "sentence": SENTENCE,
+    "markdown": MARKDOWN,
+    "think": THINK,
+    "refusal": REFUSAL,
+    "multi": MULTI,
+    "language": LANGUAGE,
+    "structured": STRUCTURED,
+    "more wordings": MORE_WORDINGS,
+}
+ITEM_TABLES = {
+    "letter and text": LETTER_AND_TEXT,
+    "tags": TAGS,
+    "option text": OPTION_TEXT,
+    "other items": OTHER_ITEMS,
+    "more items": MORE_ITEMS,
+}
+TABLES = {
+    **{name: [(COLOURS, *case) for case in table] for name, table in COLOUR_TABLES.items()},
+    **ITEM_TABLES,
+}
+EXAMPLES = Path(__file__).parents[3] / "shared" / "extraction-examples" / "examples.jsonl"
+
+
+def misread(options: list[str], reply: str, reading: str) -> str:
+    """Empty if the reply is read as it should be, else what was read."""
     answer = read_choice(reply, options)
     if len(reading) == 1:
-        assert answer.letter == reading, answer
-    elif reading == "none":
-        assert answer.letter is None, answer
+        right = answer.letter == reading
     else:
-        assert answer.letter is None and answer.state == reading, answer
-    return answer
+        right = answer.letter is None and reading in ("none", answer.state)
+    return "" if right else f"{reply!r} is {reading}, read {answer.letters} {answer.state} by {answer.rule}"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_replies_are_read_as_a_careful_person_reads_them(name: str) -> None:
+    wrong = [told for case in TABLES[name] if (told := misread(*case))]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_shared_examples() -> None:
+    if not EXAMPLES.exists():
+        reason = f"no shared examples at {EXAMPLES}"
+        print(reason)
+        pytest.skip(reason)
+    rows = [json.loads(line) for line in EXAMPLES.read_text(encoding="utf-8").splitlines()]
+    wrong = []
+    for row in (row for row in rows if row["kind"] == "extraction"):
+        answer = read_choice(row["response"], row["options"])
+        expected = row["expected"]
+        letters = set() if expected is None else {expected} if isinstance(expected, str) else set(expected)
+        read = set(answer.letters) if answer.state is AnswerState.FOUND else set()
+        if read != letters:
+            wrong.append((row["id"], row["response"], expected, answer))
+    assert not wrong, wrong
 
 
 @pytest.mark.parametrize(
-    ("reply", "reading"),
-    CLEAN + SENTENCE + MARKDOWN + THINK + REFUSAL + MULTI + LANGUAGE + STRUCTURED,
+    ("reply", "options", "rule", "words"),
+    [
+        ("<think>A</think> <answer>C</answer>", COLOURS, "answer_tag", "C"),
+        ("so \\boxed{\\text{B}}", COLOURS, "boxed", "B"),
+        ('{"answer": "D"}', COLOURS, "json", "D"),
+        ("I looked twice and the answer is (B).", COLOURS, "statement", "answer is (B"),
+        ("The coat is bright, so B.", COLOURS, "clause", "so B"),
+        ("C. White", COLOURS, "letter_head", "C. White"),
+        ("B", COLOURS, "whole_reply", "B"),
+        ("（Ｂ）", COLOURS, "whole_reply", "Ｂ"),
+        ("The coat is purple.", COLOURS, "option_text", "purple"),
+        ("I cannot tell.", COLOURS, "refusal", "cannot tell"),
+        ("None of the above", COLOURS, "none_of_the_above", "None of the above"),
+        ("The answer is F.", COLOURS, "letter_outside", "F"),
+        ("Answer: A\nAnswer: B", COLOURS, "contradiction", "Answer: A\nAnswer: B"),
+        ("No, not at all.", YES_NO, "yes_or_no", "No"),
+        ("She waters the", ACTIONS, "start_of_option", "She waters the"),
+        ("Traceback (most recent call last)", COLOURS, "error_text", None),
+        ("!!!!!!!!", COLOURS, "degenerate", None),
+        ("", COLOURS, "empty", None),
+        ("<think>A", COLOURS, "empty", None),
+        ("A", [], "no_options", None),
+        ("hello", COLOURS, "no_commitment", None),
+    ],
 )
-def test_replies_about_colours(reply: str, reading: str) -> None:
-    check(reply, COLOURS, reading)
+def test_rule_and_words(reply: str, options: list[str], rule: str, words: str | None) -> None:
+    answer = read_choice(reply, options)
+    assert (answer.rule, answer.text) == (rule, words)
+    assert answer.span is None or reply[slice(*answer.span)] == words
+
+
+def test_span_survives_what_normalising_changes() -> None:
+    reply = "<think>ﬁrst, ㎏ Ａ</think>\u200b e\u0301t\u00a0 **答案**：Ｂ。"
+    answer = read_choice(reply, COLOURS)
+    assert answer.letter == "B" and answer.span is not None
+    assert reply[slice(*answer.span)].endswith("Ｂ")
+
+
+def test_equal_options_are_one_answer() -> None:
+    by_text, by_letter = read_choice("Garage", TWINS), read_choice("D", TWINS)
+    assert by_text.letters == by_letter.letters == ("A", "D")
+    assert (by_text.letter, by_letter.letter) == ("A", "D")
+    assert is_choice_right(by_text, "D") and is_choice_right(by_letter, "a")
+    assert not is_choice_right(by_text, "B")
+
+
+def test_only_a_found_answer_is_right() -> None:
+    torn = read_choice("A or C", COLOURS)
+    assert torn.letters == ("A", "C") and not is_choice_right(torn, "A")
+    assert not is_choice_right(read_choice("I don't know", COLOURS), "A")
 
 
 @pytest.mark.parametrize(
-    ("options", "reply", "reading"), LETTER_AND_TEXT + TAGS + OPTION_TEXT + OTHER_ITEMS
+    ("reply", "state", "text", "rule"),
+    [
+        ("A white coat.", "found", "A white coat.", "whole_reply"),
+        ("<think>grey?</think>\nA **white** coat", "found", "A **white** coat", "whole_reply"),
+        ("<answer>grey</answer> no: <answer> white </answer>", "found", "white", "answer_tag"),
+        ("<think>unclosed <answer>white</answer>", "found", "white", "answer_tag"),
+        ("It is bright.\n**Final answer:** white", "found", "white", "statement"),
+        ("最终答案：白色", "found", "白色", "statement"),
+        ("white<|im_end|>", "found", "white", "whole_reply"),
+        ("<think>still thinking", "missing", None, "empty"),
+        ("", "missing", None, "empty"),
+        ("!!!!!!!!!!!!", "missing", None, "degenerate"),
+        ("Error code: 500", "missing", None, "error_text"),
+        ("I'm sorry, I cannot see the video.", "refused", None, "refusal"),
+        ("<answer>The video does not show it.</answer>", "refused", None, "refusal"),
+    ],
 )
-def test_replies_about_other_items(options: list[str], reply: str, reading: str) -> None:
-    check(reply, options, reading)
+def test_free_text(reply: str, state: str, text: str | None, rule: str) -> None:
+    answer = read_text(reply)
+    assert (answer.state, answer.text, answer.rule) == (state, text, rule)
+    assert answer.letter is None and answer.letters == ()
+
+
+# -- what holds for every reply -------------------------------------------------------------------
+PIECES = st.sampled_from(
+    "A B C D E a I . , : ; ? ! ( ) [ ] { } < > \n * _ ` $ # - ~ \\boxed{ <think> </think> <answer> </answer> "
+    "<tool_call> </tool_call> <|im_end|> </s> answer is the not wait so and or option I'm sorry cannot white purple "
+    '答案 是 选 。 Ｂ " \' {"answer": 1. -> Error nan é ﬁ \u200b \ud800'.split(" ")  # noqa: SIM905
+)
+REPLIES = st.one_of(st.lists(PIECES, max_size=30).map(" ".join), st.lists(PIECES, max_size=30).map("".join), st.text())
+OPTIONS = st.one_of(st.just(COLOURS), st.just(YES_NO), st.lists(st.text(max_size=20), max_size=30))
+
+
+@settings(max_examples=300, deadline=None)
+@given(REPLIES, OPTIONS)
+def test_always_an_answer_within_the_options(reply: str, options: list[str]) -> None:
+    answer = read_choice(reply, options)
+    assert set(answer.letters) <= set(ascii_uppercase[: len(options)])
+    assert (answer.letter is not None) == (answer.state is AnswerState.FOUND)
+    assert answer.letter is None or answer.letter in answer.letters
+    if answer.span:
+        start, end = answer.span
+        assert 0 <= start < end <= len(reply) and answer.text == reply[start:end]
+
+
+@settings(max_examples=300, deadline=None)
+@given(REPLIES)
+def test_free_text_never_raises(reply: str) -> None:
+    answer = read_text(reply)
+    assert (answer.text is not None) == (answer.state is AnswerState.FOUND)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet=st.characters(exclude_characters="<>◁▷[]"), max_size=60), st.sampled_from(TABLES["sentence"]))
+def test_thoughts_never_decide(thought: str, case: tuple[list[str], str, str]) -> None:
+    options, reply, _ = case
+    told = f"<think>{thought}</think>\n{reply}"
+    assert read_choice(told, options).letters == read_choice(reply, options).letters
+    assert read_choice(f"<think>{thought}", options).letter is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=26), st.data())
+def test_a_bare_letter_is_that_letter(options: list[str], data: st.DataObject) -> None:
+    letter = data.draw(st.sampled_from(ascii_uppercase[: len(options)]))
+    for reply in (letter, f"({letter})", f"<answer>{letter}</answer>"):
+        assert read_choice(reply, options).letter == letter
+
+
+def calls_of(reply: str) -> int:
+    """How many functions reading a reply calls: work that does not depend on the machine."""
+    count = 0
+
+    def profile(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(profile)
+    try:
+        read_choice(reply, COLOURS)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+HOSTILE = [
+    "A ",
+    "answer is B. ",
+    "B, ",
+    "<think>",
+    "</think>",
+    "<answer>",
+    "\\boxed{",
+    '"answer": [',
+    "((((",
+    "\n",
+    "   ",
+]
+HOSTILE += [
+    "not ",
+    "white ",
+    "选B。",
+    "！",
+    "e\u0301",
+    "**",
+    "~~",
+    "<",
+    "<|im_end|>",
+    "wait, ",
+    "option option ",
+    "A: ",
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_work_grows_no_faster_than_the_reply(piece: str) -> None:
+    small, large = (calls_of(piece * (size // len(piece))) for size in (20_000, 80_000))
+    assert large < 5 * small
+
+
+def test_rules_see_no_more_than_both_ends_of_a_long_reply() -> None:
+    text, origin = hear("The answer is B. " * 10_000)
+    assert len(text) < 10_000 and len(origin) == len(text) + 1
+    assert list(origin) == sorted(origin)
+
+
+def test_version_is_stated() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", READER_VERSION)

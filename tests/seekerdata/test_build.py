@@ -243,6 +243,43 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_a_disk_that_fills_up_while_the_dataset_is_written_keeps_the_old_one(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from seekerdata import dataset
+
+    build(recipe(data, tmp_path / "out"))
+    before = contents(tmp_path / "out")
+
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(dataset, "_write_shard", full)
+    with pytest.raises(SeekerError, match="No space left on device"):
+        build(recipe(data, tmp_path / "out"))
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_ledger_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    from seekerdata.ledger import Ledger, Row
+    from seekerdata.stage import Status
+
+    ledger = Ledger(tmp_path / "run.db")
+    ledger.add(Row("source", "a", "k", Status.KEPT))
+    ledger._db.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(SeekerError, match="is full"):
+        ledger.add(Row("source", "b", "k", Status.KEPT, output="x" * 1_000_000))
+
+
+def test_a_file_that_is_no_ledger_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "run.db").write_text("not a database, by far" * 100)
+    with pytest.raises(SeekerError, match=r"cannot use .*run\.db as the run's ledger"):
+        recipe_free = {"name": "t", "out": tmp_path, "source": {"use": "world", "level": 1, "videos": 1}}
+        build(BuildRecipe.model_validate(recipe_free))
+
+
 def test_an_unwritable_folder_is_one_line(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SeekerError, match="cannot be written"):

@@ -19,9 +19,7 @@ def loaded(run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     from datasets import load_dataset
 
     cache = str(tmp_path_factory.mktemp("cache"))
-    return {
-        config: load_dataset(str(run / "dataset"), config, split="train", cache_dir=cache) for config in CONFIGS
-    }
+    return {config: load_dataset(str(run / "dataset"), config, split="train", cache_dir=cache) for config in CONFIGS}
 
 
 def test_load_dataset_reads_every_configuration_with_its_features(loaded: dict[str, Any]) -> None:

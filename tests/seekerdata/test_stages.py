@@ -1,6 +1,5 @@
 """verify, segment, render, select: each verdict with its reason, on made samples."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -27,7 +27,7 @@ def honesty(asked_samples: tuple[World, list[Sample]]) -> Honesty:
 
 
 def test_honesty(honesty: Honesty) -> None:
-    print("\n".join(honesty.lines()))
+    print(*honesty.facts().items(), sep="\n")
     assert honesty.questions == COUNT
     assert honesty.majority_letter <= 0.30
     assert honesty.longest_option <= 0.32
