@@ -227,7 +227,7 @@ def compare(task: str, path: Path, duration_s: float, threads: int, rounds: int)
         own = medians[name]
         cells = [own["cpu_s"], own["cpu_s"] / ours["cpu_s"], own["wall_s"]]
         cells += [own["wall_s"] / ours["wall_s"], own["peak_mb"]]
-        print(f"{name:16} {cells[0]:8.2f} {cells[1]:6.2f} {cells[2]:8.2f} {cells[3]:6.2f} {cells[4]:8.0f}")
+        print(f"{name:16} {cells[0]:8.2f} {cells[1]:6.2f} {cells[2]:8.2f} {cells[3]:6.2f} {cells[4]:8.0f}", flush=True)
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ _HEAD = re.compile(
     r"\s*(?:[.:),、|=\]](?![A-Za-z]\.)|[–—-](?=\s)|\n|\Z|(?=\((?![^()\n]*\b[A-Z]\b)[^()\n]{1,80}\)\W*(?:\n|\Z)))"
 )
 _INLINE_HEAD = re.compile(rf"(?<![{say.ALPHA}\d'])\(?(?P<letter>[A-Z])\s*(?P<mark>[.):=])\s*\S")
-_LONE = re.compile(rf"(?<![{say.ALPHA}\d'_-])[A-Z](?![{say.ALPHA}\d'_+#-])")
+_LONE = re.compile(rf"(?<![{say.ALPHA}\d_-])(?<![{say.ALPHA}]')[A-Z](?![{say.ALPHA}\d_+#-]|'\w)")
 _BRACKETED = re.compile(r"[(\[](?P<letter>[A-Z])[)\]]")
 _ANYTHING = re.compile("")
 

@@ -1,4 +1,4 @@
-"""Answer phrases: the words with which models commit to an answer, take it back, deny it, refuse it or fail.
+"""Answer phrases: the words with which models commit to an answer, take it back, deny it or refuse it.
 
 Only patterns stand here; what they mean is decided in answer_claims.py and answers.py. Repeats are possessive,
 bounded or anchored to a place, so that a text with single spaces takes linear time.
@@ -28,11 +28,11 @@ def any_of(spaced: str, joined: str = "") -> str:
 
 # -- to commit ---------------------------------------------------------------------------------------------------
 _ANSWER = any_of(
-    """answers? | answer with | respond with | ans | responses? | reply | prediction | verdict | guess | selection
-    | solution | result | antwort | antworten | lösung | réponse | reponse | respuesta | solución | resposta
+    """answers? | answer's | answer with | respond with | ans | responses? | reply | prediction | verdict | guess
+    | selection | solution | result | antwort | antworten | lösung | réponse | reponse | respuesta | solución | resposta
     | gabarito | risposta | soluzione | ответ | ответом | відповідь | antwoord | odpowiedź | odpowiedź to | odpověď
-    | cevap | cevabı | yanıt | đáp án | câu trả lời | trả lời | jawaban | jawabannya | svar | svaret | vastaus
-    | răspuns | răspunsul | válasz | απάντηση""",
+    | cevap | cevabı | yanıt | đáp án | câu trả lời | trả lời | jawaban | jawabannya | svar | svaret | vastaus | răspuns
+    | răspunsul | válasz | απάντηση""",
     "答案|答え|解答|回答|正解|答|정답|답변|답|คำตอบ|ตอบ|उत्तर|जवाब|الإجابة|الاجابة|الجواب|إجابة|جواب|תשובה|پاسخ|উত্তর",
 )
 _OPTION = any_of(
@@ -41,34 +41,34 @@ _OPTION = any_of(
     "选项|選項|選択肢|선택지|보기|ตัวเลือก|ข้อ|विकल्प|الخيار|خيار",
 )
 _CHOOSE = any_of(
-    """choose | chose | choosing | pick | picked | picking | select | selected | selecting | go with | going with
-    | go for | going for | went with | opt for | opting for | vote for | settle on | settled on | lean towards?
-    | leaning towards? | bet on | say | leaves us with | left with | this leaves | that leaves
+    """choose | chose | choosing | chosen | pick | picked | picking | select | selected | selecting | go with
+    | going with | go for | going for | went with | opt for | opting for | vote for | settle on | settled on
+    | lean towards? | leaning towards? | bet on | say | leaves us with | left with | this leaves | that leaves
     | that leaves us with | corresponds? to | wähle | nehme | entscheide mich für | elijo | escojo | selecciono
     | choisis | opte pour | escolho | seleciono | dirais | diría | diria | direi | würde sagen | scelgo | seleziono
     | выбираю | выберу | kies | wybieram | seçiyorum | chọn | memilih""",
     "选择|選擇|选|選|对应|對應|เลือก|चुन|선택|أختار|اختار",
 )
-_COPULAS = """is | are | was | be | been | being | would | will | should | must | has to be | have to be
-    | can only be | corresponds? to | matches | points? to | ist | lautet | wäre | est | serait | es | sería | é
-    | seria | è | sarebbe | это | является | jest | je | är | er | este | είναι | là | adalah | ialah
-    | olan"""
+_COPULAS = """is | are | was | be | been | being | would | will | should | must | has to be | have to be | can only be
+    | corresponds? to | matches | points? to | ist | lautet | wäre | est | serait | es | sería | é | seria | è | sarebbe
+    | это | является | jest | je | är | er | este | είναι | là | adalah | ialah | olan"""
 _COPULAS_JOINED = "应该是|應該是|应该为|应是|应为|就是|只能是|是|为|為|は|が|은|는|이|가|คือ|هي|هو|है|היא|הוא"
 _COPULA = any_of(_COPULAS, _COPULAS_JOINED)
 _ADVERBS = """most | more | likely | probably | possibly | perhaps | maybe | presumably | clearly | definitely
-    | certainly | surely | obviously | undoubtedly | therefore | thus | hence | so | then | indeed | simply | just
-    | really | only | now | actually | rather | instead | in fact | still | again | finally | overall | in conclusion
-    | donc | also | daher | deshalb | por lo tanto | entonces | portanto | quindi | dunque | alors | wahrscheinlich"""
-_POINTERS = r"""the | this | that | it | its | it's | that's | which | my | i(?=\s+\w{2}) | i'd | i'm | i'll | we
-    | you | think | thinking | believe | could | might | may | can | seems? | appears? | looks? like | going | gotta
-    | mean | meant | letter | number | labell?ed | marked | called | namely | best | correct | closest | accurate
-    | appropriate | suitable | final | either | both | or | ok | okay | sure | well | hmm+ | oh | sorry | to be
-    | to the question | to this question | of the question | for this question | as follows | follows | given | la
-    | le | el | l' | il | lo | die | der | das | c'est | lettre | letra | lettera | buchstabe | correcta | correcto
-    | correcte | certa | certo | giusta | giusto | correta | correto | corretta | corretto | bonne | richtige
-    | richtig | juste | đúng | правильный | верный | yang | benar | doğru | a letra | a alternativa | a opção
-    | (?-i:[ao])(?=\s+[B-Z](?![A-Za-z])) | yes(?=,?\s+(?-i:[A-Z])(?![A-Za-z])) | que | che | dass | что | ich
-    | würde | tepat | corect"""
+    | certainly | surely | apparently | obviously | undoubtedly | therefore | thus | hence | so | then | indeed | simply
+    | just | really | only | now | actually | rather | instead | in fact | still | again | finally | overall
+    | in conclusion | donc | also | daher | deshalb | por lo tanto | entonces | portanto | quindi | dunque | alors
+    | wahrscheinlich"""
+_POINTERS = r"""the | this | that | it | its | it's | that's | which | my | i(?=\s+\w{2}) | i'd | i'm | i'll | we | you
+    | think | thinking | believe | could | might | may | can | seems? | appears? | looks? like | going | gotta | mean
+    | meant | letter | number | labell?ed | marked | called | namely | best | correct | closest | accurate | appropriate
+    | suitable | final | either | both | or | ok | okay | sure | well | hmm+ | oh | sorry | to be | to the question
+    | to this question | of the question | for this question | as follows | follows | given | la | le | el | l' | il
+    | lo | die | der | das | c'est | lettre | letra | lettera | buchstabe | correcta | correcto | correcte | certa
+    | certo | giusta | giusto | correta | correto | corretta | corretto | bonne | richtige | richtig | juste | đúng
+    | правильный | верный | yang | benar | doğru | a letra | a alternativa | a opção
+    | (?-i:[ao])(?=\s+[B-Z](?![A-Za-z])) | yes(?=,?\s+(?-i:[A-Z])(?![A-Za-z])) | que | che | dass | что | ich | würde
+    | tepat | corect"""
 _POINTERS_JOINED = """正确|正確|最终|最終|最佳|最|的|应该|应|應|因此|所以|故|我|认为|認為|综上所述|综上|可能|大概
     |也许|估计|更|合适|恰当|准确|符合|しい|番|번|최종|ที่ถูกต้อง|最も適切なの|सही|الصحيحة|الصحيح"""
 _FILLER = f"{_ANSWER}|{_OPTION}|{_CHOOSE}|" + any_of(
@@ -107,11 +107,12 @@ ASKS = re.compile(r"\W*(?:is|was|are|were|would|could|should|can|will|might|do|d
 CALLED_FINAL = re.compile("final|最终|最終|최종|endgültig|définiti|definitiv|итогов", re.I)
 # Before a letter that is judged: `option B is right`, never `plan B is right`.
 LEADS_TO = re.compile(
-    rf"(?:\A|[.!?;,:\n。，、—–(\[\"'“{UNSPACED}]|{_FILLER}|{any_of('only | that | and | or | but')})[\s(\[\"'“]*\Z",
+    rf"(?:\A|[.!?;,:\n。，、—–(\[\"'“{UNSPACED}]|{_FILLER}"
+    rf"|{any_of('that | makes | making | and | or | but')})[\s(\[\"'“]*\Z",
     re.I,
 )
 _JUDGED = f"{_COPULAS}|appears? | seems? | looks? | fits | matches | describes | to be"
-_JUDGE_FILLER = any_of(f"{_JUDGED}|{_ADVERBS}|the | my | a | la | le | die | das | option | single | only", "最|的")
+_JUDGE_FILLER = any_of(f"{_JUDGED}|{_ADVERBS}|the | my | a | la | le | die | das | option | final", "最|的")
 # After a letter: `... is the correct answer`; not `is right behind him`, `is likely to fall`.
 RIGHT = re.compile(
     rf"[)\]}}\"'”\s]*(?:选项|選項|項|项|番|번)?(?:{any_of(_ADVERBS)}|\s){{0,6}}"
@@ -119,12 +120,14 @@ RIGHT = re.compile(
     + any_of(
         r"""correct | true | accurate | best | better | answer | choice | correct one | right one | appropriate
         | suitable | plausible | reasonable | fitting | right(?=\s*[^\w\s-]) | right(?=\s*\Z) | right answer
-        | right option | right choice | right because | right to me | likely(?!\s+to) | closest(?!\s+to)
-        | richtig | richtige | korrekt | correcte | correcta | correcto | bonne | juste | respuesta | réponse | resposta
+        | right option | right choice | right because | right to me | likely(?!\s+to) | closest(?!\s+to) | richtig
+        | richtige | korrekt | correcte | correcta | correcto | bonne | juste | respuesta | réponse | resposta
         | risposta | correta | correto | corretta | corretto | antwort | верно | верный | правильный | правильно
         | đáp án | đúng | jawaban | benar | doğru | juist"""
     )
-    + rf")|\s+(?:wählen|nehmen)\b|(?:{_COPULAS_JOINED}|最|更|的|\s){{0,6}}"
+    + rf")|\s+(?:wählen|nehmen|it is)\b|\s+correct\W*\Z|\s+the (?:correct|right|best) (?:answer|option|choice)\b"
+    r"|\s*best (?:fits|matches|describes|represents|captures|explains|reflects)\b"
+    rf"|(?:{_COPULAS_JOINED}|最|更|的|\s){{0,6}}"
     r"(?:正确|正確|对的|對的|合适|恰当|正しい|正解|適切|정답|맞|옳|을 선택|를 선택|を選|सही|صحيح))",
     re.I,
 )
@@ -140,7 +143,7 @@ JOINED = re.compile(
 JOINED_BEFORE = re.compile(rf"(?<![{ALPHA}\d])([A-Z])[)\]}}\"'”\s]*{_JOINTS}\Z")
 _CLOSING = r"[\s)\]}>\"'”’」』】|]*"
 _BECAUSE = r"""because | since | as(?!\s+well) | due | given | not | rather | based | instead | over | if | i think
-    | i believe | i guess"""
+    | i believe | i guess | with(?=\s+\w+\s+confidence)"""
 _TAIL = any_of("only | of course | obviously | for sure | please | thanks | definitely | probably")
 # What may stand behind a letter or an option's text that is committed to.
 ENDED = re.compile(
@@ -171,8 +174,8 @@ CORRECTS = re.compile(
         | no(?=[,.:;!?]) | no(?=\s+(?-i:[A-Z])(?![A-Za-z])) | scratch that | strike that | i mean | i meant | mistake
         | mistaken | oops | hold on | look again | looking again | let me re\w* | let me correct | re-?examin\w+
         | re-?check\w* | reconsider\w* | closer inspection | closer look | revised | sorry | apologies | korrektur
-        | eigentlich | en fait | attendez | espera | corrección | en realidad | aspetta | correzione | espere
-        | correção | na verdade | подождите | исправление | точнее""",
+        | eigentlich | en fait | attendez | espera | corrección | en realidad | aspetta | correzione | espere | correção
+        | na verdade | подождите | исправление | точнее""",
         "等等|等一下|不(?=,)|不对|不對|更正|纠正|其实|其實|重新|待って|訂正|いや|やはり|やっぱり|잠깐|아니|정정",
     ),
     re.I,
@@ -238,7 +241,7 @@ VERDICT_WRONG = re.compile(
     re.I,
 )
 
-# -- to refuse, to choose nothing, to fail -----------------------------------------------------------------------
+# -- to refuse, to choose nothing, to say yes or no -------------------------------------------------------------
 _TELL = (
     r"(?:determine|tell|say|answer|identify|know|see|view|watch|access|process|confirm|assist|help|provide|conclude"
     r"|infer|make out|discern|verify|judge|choose|decide|select|establish|recogni[sz]e|comply|analy[sz]e|describe|give"
@@ -282,17 +285,3 @@ NONE_OF = re.compile(
 POLAR = ("yes", "no", "true", "false")
 # After yes or no: `No, ...`, `No it is`; not `No one`, `Yes or no`.
 PAUSE = re.compile(r"[\"')\]]*\s*(?:[.,;:!?\n—–(-]|\Z|(?:it|he|she|they|there|the|this|that|i|we|his|her)\b)", re.I)
-_SERVER_WORDS = (
-    r"(?:maximum )?context[ _]length|traceback \(most recent|cuda (?:error|out of)|failed to obtain answer via api"
-)
-SERVER_FAILED = re.compile(rf"{_SERVER_WORDS}|RateLimitError|BadRequestError", re.I)
-ERROR_TEXT = re.compile(
-    rf"\W*(?:{_SERVER_WORDS}|(?:\w+\.)*\w*(?:error|exception)(?: code| occurred|\W*\d|[\"']?\s*[:\-(]|\W*\Z)"
-    r"|https?[ /]?(?:error)?\W*[45]\d\d|http/\d|[45]\d\d (?:bad|internal|too|service|unauth|forbidden|not found|server"
-    r"|client|gateway|error)|request (?:timed|failed|time)|timed out\b|timeout\W*\Z|rate ?limit|out of memory"
-    r"|failed to (?:obtain|get|fetch|generate|parse|load|connect|decode|process|call|read)\b|internal server"
-    r"|bad (?:request|gateway)|connection (?:error|refused|reset|timed|aborted|failed)|too many requests|api error"
-    r"|service (?:is )?(?:temporarily )?unavailable"
-    r"|(?:nan|none|null|undefined|nil|n/?a|unknown error|no (?:answer|response|output))\W*\Z)",
-    re.I,
-)

@@ -90,6 +90,22 @@ FINAL_TEXT = re.compile(
     re.I,
 )
 
+# A server's words where a model's should be.
+_SERVER_WORDS = (
+    r"(?:maximum )?context[ _]length|traceback \(most recent|cuda (?:error|out of)|failed to obtain answer via api"
+)
+SERVER_FAILED = re.compile(rf"{_SERVER_WORDS}|RateLimitError|BadRequestError", re.I)
+ERROR_TEXT = re.compile(
+    rf"\W*(?:{_SERVER_WORDS}|(?:\w+\.)*\w*(?:error|exception)(?: code| occurred|\W*\d|[\"']?\s*[:\-(]|\W*\Z)"
+    r"|https?[ /]?(?:error)?\W*[45]\d\d|http/\d|[45]\d\d (?:bad|internal|too|service|unauth|forbidden|not found|server"
+    r"|client|gateway|error)|request (?:timed|failed|time)|timed out\b|timeout\W*\Z|rate ?limit|out of memory"
+    r"|failed to (?:obtain|get|fetch|generate|parse|load|connect|decode|process|call|read)\b|internal server"
+    r"|bad (?:request|gateway)|connection (?:error|refused|reset|timed|aborted|failed)|too many requests|api error"
+    r"|service (?:is )?(?:temporarily )?unavailable"
+    r"|(?:nan|none|null|undefined|nil|n/?a|unknown error|no (?:answer|response|output))\W*\Z)",
+    re.I,
+)
+
 
 def normalise(reply: str) -> tuple[str, Sequence[int]]:
     """NFKC without invisible signs, and for each character (and the end) its place in the reply."""

@@ -1,7 +1,7 @@
 """Answer: what a reply commits to, a letter of the item's options or a text, or why to nothing.
 
-A wrong letter is worse than none: hidden thoughts never decide, and what two careful readers could
-read in two ways is ambiguous.
+A wrong letter is worse than none: hidden thoughts never decide, and what two careful readers could read in two
+ways is ambiguous. The rules stand in `_RULES`, in their order.
 """
 
 import re
@@ -11,20 +11,9 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from seekerdata import answer_phrases as say
+from seekerdata import answer_text as speech
 from seekerdata.answer_claims import Claim, decisive_claim, letter_at
 from seekerdata.answer_options import Options, lead, mentions, standing, tokens, words
-from seekerdata.answer_text import (
-    ANSWER_TAG,
-    FINAL_TEXT,
-    answer_block,
-    blank,
-    conclusion,
-    hear,
-    held_answer,
-    normalise,
-    original_span,
-    spoken,
-)
 
 READER_VERSION = "1.0.0"
 """Bumped whenever a rule changes; scores read by different versions are not comparable."""
@@ -41,7 +30,13 @@ class AnswerState(StrEnum):
 
 
 class Answer(BaseModel):
-    """What was read in a reply, by which rule, and where it stands."""
+    """What was read in a reply, by which rule, and where it stands.
+
+    `rule` names what decided. Found: answer_tag, boxed, json (what held the answer), whole_reply, statement, clause,
+    letter_head, bracketed, option_text, yes_or_no, start_of_option. Without a letter: the same, contradiction,
+    options_listed (ambiguous), refusal, empty, degenerate, error_text, none_of_the_above, letter_outside,
+    no_commitment, no_options.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -79,7 +74,7 @@ def read_choice(reply: str, options: list[str]) -> Answer:
     lighteval and the benchmarks' official scripts publish.
     """
     choices = Options.of(options)
-    text, origin = hear(reply or "")
+    text, origin = speech.hear(reply or "")
     verdict = _verbatim(reply or "", choices)
     if not choices.raw:
         verdict = _Verdict(AnswerState.MISSING, "no_options")
@@ -88,7 +83,7 @@ def read_choice(reply: str, options: list[str]) -> Answer:
     else:
         verdict = _read(text, choices)
     found = verdict.state is AnswerState.FOUND
-    span = original_span(origin, verdict.start, verdict.end)
+    span = speech.original_span(origin, verdict.start, verdict.end)
     return Answer(
         state=verdict.state,
         letter=verdict.letters[0] if found else None,
@@ -102,10 +97,10 @@ def read_choice(reply: str, options: list[str]) -> Answer:
 def read_text(reply: str) -> Answer:
     """The free answer of a reply: its last answer block, else what follows `final answer:`, else
     all that follows the thoughts. Never raises. Source: the `<answer>` convention of VideoSeeker."""
-    text, origin = normalise(reply or "")
-    said = spoken(text)
-    start, end, rule = answer_block(said) or (0, len(said), "whole_reply")
-    cues = [m.end() for m in FINAL_TEXT.finditer(said, start, end) if said[m.end() : end].strip()]
+    text, origin = speech.normalise(reply or "")
+    said = speech.spoken(text)
+    start, end, rule = speech.answer_block(said) or (0, len(said), "whole_reply")
+    cues = [m.end() for m in speech.FINAL_TEXT.finditer(said, start, end) if said[m.end() : end].strip()]
     if rule == "whole_reply" and cues:
         start, rule = cues[-1], "statement"
     kept = said[start:end].strip(" \t\n*_`#")
@@ -115,8 +110,11 @@ def read_text(reply: str) -> Answer:
         failure = _Verdict(AnswerState.REFUSED, "refusal")
     if failure:
         return Answer(state=failure.state, letter=None, letters=(), text=None, rule=failure.rule, span=None)
-    span = original_span(origin, start, start + len(kept))
-    return Answer(state=AnswerState.FOUND, letter=None, letters=(), text=kept, rule=rule, span=span)
+    span = speech.original_span(origin, start, start + len(kept))
+    whole = reply[slice(*span)] if span else kept
+    if speech.spoken(whole) != whole:  # something unsaid stands inside
+        whole = re.sub(r"\s{3,}", " ", kept)
+    return Answer(state=AnswerState.FOUND, letter=None, letters=(), text=whole, rule=rule, span=span)
 
 
 def is_choice_right(answer: Answer, gold_letter: str) -> bool:
@@ -129,9 +127,9 @@ def _read(text: str, options: Options) -> _Verdict:
     """Narrow to the answer tag, box or JSON value, then let the first rule that can tell decide."""
     if verdict := _exact_text(text, options) or _failure(text, options):
         return verdict
-    start, end, rule = held_answer(text) or (0, len(text), "")
+    start, end, rule = speech.held_answer(text) or (0, len(text), "")
     held = text[start:end]
-    held = blank(held, (tag.span() for tag in ANSWER_TAG.finditer(held)))
+    held = speech.blank(held, (tag.span() for tag in speech.ANSWER_TAG.finditer(held)))
     verdict = next((v for judge in _RULES if (v := judge(held, options))), _NOTHING)
     if rule and say.CORRECTS.search(text, end):
         later = _commitment(text[end:], options)
@@ -144,7 +142,7 @@ def _read(text: str, options: Options) -> _Verdict:
 
 def _verbatim(reply: str, options: Options) -> _Verdict | None:
     """The whole reply is an option's very text, signs included: `C++`, `.*`, `None`."""
-    said = normalise(reply.strip())[0].casefold()
+    said = speech.normalise(reply.strip())[0].casefold()
     letters = [letter for letter, own in options.verbatim.items() if said and own.casefold() == said]
     if len(options.kinds(letters)) != 1 or said.upper() in options.raw:
         return None
@@ -173,10 +171,10 @@ def _failure(text: str, options: Options) -> _Verdict | None:
     sequence = words(said)
     if not text.strip():
         return _Verdict(AnswerState.MISSING, "empty")
-    repeated = len(sequence) >= 8 and len(set(sequence)) <= 2
+    repeated = len(sequence) >= {1: 8, 2: 20, 3: 60}.get(len(set(sequence)), _SAMPLE_CHARS)
     if repeated or not re.search(r"\w", said) or (len(said) > 4 and len(set(said)) == 1):
         return _Verdict(AnswerState.MISSING, "degenerate")
-    return _Verdict(AnswerState.MISSING, "error_text") if say.ERROR_TEXT.match(said) else None
+    return _Verdict(AnswerState.MISSING, "error_text") if speech.ERROR_TEXT.match(said) else None
 
 
 def _bare_letter(text: str, options: Options) -> _Verdict | None:
@@ -219,7 +217,7 @@ def _stock_phrase(text: str, options: Options) -> _Verdict | None:
         (say.NONE_OF, AnswerState.MISSING, "none_of_the_above"),
         (say.CANNOT_TELL, AnswerState.REFUSED, "refusal"),
         (say.REFUSES, AnswerState.REFUSED, "refusal"),
-        (say.SERVER_FAILED, AnswerState.MISSING, "error_text"),
+        (speech.SERVER_FAILED, AnswerState.MISSING, "error_text"),
     ):
         if phrase := pattern.search(text):
             letters = [a for a, raw in options.raw.items() if _same_stock(pattern, phrase[0], raw)]
@@ -247,7 +245,7 @@ def _mention(text: str, options: Options) -> _Verdict | None:
     found = tokens(text)
     longest = max((len(form) for forms in options.forms.values() for form in forms), default=0)
     if len(found) > _LONG_REPLY_WORDS + longest:
-        found = tokens(text, conclusion(text, _LONG_REPLY_WORDS // 2))
+        found = tokens(text, speech.conclusion(text, _LONG_REPLY_WORDS // 2))
     hits = standing(text, mentions(text, found, options))
     letters = tuple(dict.fromkeys(hit.letters[0] for hit in hits))
     if not letters:

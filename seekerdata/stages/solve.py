@@ -32,7 +32,7 @@ class Solve(Stage):
     direct: float = Field(default=0.1, ge=0, le=1)
     """Share of rows that need no tool, as far as there are such questions."""
     overview_enough: int = 3
-    """Overview frames inside the window from which on the overview is taken to show the answer."""
+    """Overview frames inside the window from which on it is taken to show the answer, if no event is known."""
     seed: int = 0
 
     sees_all = True
@@ -56,9 +56,12 @@ class Solve(Stage):
     def may_be_direct(self, sample: Sample) -> bool:
         """Whether the question can be answered from the overview alone, asked in its own words."""
         target = sample.target
-        start_s, end_s = target.window_s or (0.0, 0.0)
-        frames = (end_s - start_s) * self.rollout.overview_fps
-        return not target.needs_mark and (not target.needs_crop or frames >= self.overview_enough)
+        if target.needs_mark or target.window_s is None:
+            return False
+        if target.event_s:  # the deciding moment is known, and whether the overview shows it
+            return not target.needs_crop
+        frames = (target.window_s[1] - target.window_s[0]) * self.rollout.overview_fps
+        return frames >= self.overview_enough
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         sample, kind = item.sample, assigned or "look"

@@ -1333,7 +1333,7 @@ MORE_WORDINGS = [
     ("The correct answer isn't B but D.", "D"),
     ("I doubt it's A", "none"),
     ("Eliminate A.", "none"),
-    ("Nobody chose A. C it is.", "none"),
+    ("Nobody chose A. C it is.", "C"),
     ("B. White coat", "ambiguous"),
     ("B. White is not correct, purple is.", "B"),
     ("A. Purple\nB. Orange", "none"),
@@ -1941,6 +1941,8 @@ def test_only_a_found_answer_is_right() -> None:
         ("It is bright.\n**Final answer:** white", "found", "white", "statement"),
         ("最终答案：白色", "found", "白色", "statement"),
         ("white<|im_end|>", "found", "white", "whole_reply"),
+        ("５ ㎏", "found", "５ ㎏", "whole_reply"),
+        ("a <think>grey</think>coat", "found", "a coat", "whole_reply"),
         ("<think>still thinking", "missing", None, "empty"),
         ("", "missing", None, "empty"),
         ("!!!!!!!!!!!!", "missing", None, "degenerate"),
@@ -1956,11 +1958,12 @@ def test_free_text(reply: str, state: str, text: str | None, rule: str) -> None:
 
 
 # -- what holds for every reply -------------------------------------------------------------------
-PIECES = st.sampled_from(
+MARKS = (
     "A B C D E a I . , : ; ? ! ( ) [ ] { } < > \n * _ ` $ # - ~ \\boxed{ <think> </think> <answer> </answer> "
     "<tool_call> </tool_call> <|im_end|> </s> answer is the not wait so and or option I'm sorry cannot white purple "
-    '答案 是 选 。 Ｂ " \' {"answer": 1. -> Error nan é ﬁ \u200b \ud800'.split(" ")  # noqa: SIM905
+    '答案 是 选 。 Ｂ " \' {"answer": 1. -> Error nan é ﬁ \u200b \ud800'
 )
+PIECES = st.sampled_from(MARKS.split(" "))
 REPLIES = st.one_of(st.lists(PIECES, max_size=30).map(" ".join), st.lists(PIECES, max_size=30).map("".join), st.text())
 OPTIONS = st.one_of(st.just(COLOURS), st.just(YES_NO), st.lists(st.text(max_size=20), max_size=30))
 

@@ -13,6 +13,7 @@ from seekerdata.stage import Drop, Item
 from seekerdata.stages.render import Render
 from seekerdata.stages.segment import Segment
 from seekerdata.stages.select import Select
+from seekerdata.stages.solve import Solve
 from seekerdata.stages.verify import Verify
 from seekerdata.workspace import Workspace
 
@@ -168,6 +169,21 @@ def test_render_shares_differ_by_one_and_do_not_depend_on_order() -> None:
     assert max(counts) - min(counts) == 1
     assert Render().assign(items[::-1]) == shares
     assert Render(seed=1).assign(items) != shares
+
+
+@pytest.mark.parametrize(
+    ("target", "direct"),
+    [
+        ({}, True),
+        ({"needs_mark": True}, False),
+        ({"window_s": (2.0, 4.0)}, False),
+        ({"event_s": (3.2, 3.6)}, False),
+        ({"event_s": (3.2, 3.6), "needs_crop": False}, True),
+        ({"window_s": None}, False),
+    ],
+)
+def test_direct_rows_are_those_whose_words_and_overview_are_enough(target: dict[str, Any], direct: bool) -> None:
+    assert Solve().may_be_direct(item(target=target).sample) is direct
 
 
 @pytest.mark.parametrize(

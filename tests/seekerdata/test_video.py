@@ -732,7 +732,7 @@ def growth_mb(path: Path, warm_up: int, opens: int) -> float:
         for k in range(warm_up + opens):
             if k == warm_up:
                 before = rss_mb()
-            Video(path).frames([0.2, 0.9], max_pixels=5000)
+            Video(path).frames([0.1, 0.2], max_pixels=5000)
         return rss_mb() - before
     finally:
         gc.enable()
@@ -742,7 +742,7 @@ def growth_mb(path: Path, warm_up: int, opens: int) -> float:
 def test_memory_and_file_handles_stay_flat(large: Path, folder: Path) -> None:
     broken = hard_file(REFUSED[0], folder)
     handles = len(list(Path("/proc/self/fd").iterdir()))
-    assert growth_mb(large, 40, 60) < 15  # a leaked container would be 2 MB, a leaked picture 0.4
+    assert growth_mb(large, 40, 40) < 10  # a leaked container would be 2 MB, a leaked picture 0.4
     for _ in range(20):
         with pytest.raises(VideoError):
             Video(broken).frames([0.0])
@@ -751,8 +751,8 @@ def test_memory_and_file_handles_stay_flat(large: Path, folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from /proc")
-def test_memory_stays_flat_over_1000_opens(large: Path) -> None:
-    assert growth_mb(large, 200, 1000) < 15
+def test_memory_stays_flat_over_1000_opens(plain: Path) -> None:
+    assert growth_mb(plain, 200, 1000) < 15
 
 
 def test_importing_it_loads_nothing_heavy() -> None:
