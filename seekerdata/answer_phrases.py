@@ -20,7 +20,7 @@ def any_of(spaced: str, joined: str = "") -> str:
 
     def alternatives(table: str) -> str:
         words = {" ".join(word.split()) for word in table.split("|")} - {""}
-        return "|".join(w.replace(" ", r"\s+") for w in sorted(words, key=len, reverse=True))
+        return "|".join(w.replace(" ", r"\s+") for w in sorted(words, key=lambda w: (-len(w), w)))
 
     pattern = rf"(?<![{ALPHA}])(?:{alternatives(spaced)})(?![{ALPHA}])"
     return rf"(?:{pattern}|{alternatives(joined)})" if joined else pattern
