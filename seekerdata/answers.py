@@ -70,8 +70,7 @@ def read_choice(reply: str, options: list[str]) -> Answer:
         reply: what the model wrote, thoughts and special tokens included.
         options: the item's options in order, with or without their letters; the first 26 count.
 
-    Source: our own reading of model replies, checked against the rules that lmms-eval, VLMEvalKit,
-    lighteval and the benchmarks' official scripts publish.
+    Source: our own reading; READER_VERSION names the rules.
     """
     choices = Options.of(options)
     text, origin = speech.hear(reply or "")

@@ -173,7 +173,9 @@ class Container:
         context.thread_count = self._threads
         context.thread_type = "AUTO" if self._threads > 1 else "SLICE"
         self._format = self._container.format.name
-        self._index = getattr(self.stream, "index_entries", ())  # av >= 17
+        # Transport streams list what was read so far, under times that may name several places.
+        listed = self._format not in _UNINDEXED
+        self._index: Any = getattr(self.stream, "index_entries", ()) if listed else ()  # av >= 17
 
 
 def _exact(rational: Any) -> Fraction | None:

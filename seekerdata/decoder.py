@@ -55,6 +55,11 @@ class Decoder:
         ended: the last frame has been reached.
     """
 
+    _decoded: Generator[VideoFrame]
+    _shown: VideoFrame | None
+    _ahead: VideoFrame | None
+    _passed: int | None
+
     def __init__(self, path: str, *, deadline_s: float = math.inf, threads: int = 1) -> None:
         self.file = Container(path, deadline_s=deadline_s, threads=threads)
         self._refused: set[int | None] = set()
@@ -76,7 +81,7 @@ class Decoder:
 
     def is_damaged(self, frame: VideoFrame) -> bool:
         """True for a delivered frame that is damaged or may show what a damaged one left behind."""
-        return bool(frame.is_corrupt) or (frame.pts is not None and self._damage.covers(frame.pts))
+        return bool(frame.is_corrupt) or self._damage.covers(_tick_of(frame))
 
     def frames_at(self, targets: list[int]) -> Iterator[tuple[int, VideoFrame]]:
         """Yield (target, frame on screen at it) for ascending ticks; `frame.pts` is its true tick.
@@ -104,9 +109,7 @@ class Decoder:
         """Forget what was decoded; go on from where the file stands."""
         self._from_key, self._sought = from_key, sought
         self.ended = self._drained = self._dropping = False
-        self._shown: VideoFrame | None = None
-        self._ahead: VideoFrame | None = None
-        self._passed: int | None = None
+        self._shown = self._ahead = self._passed = None
         self._closest = self._last = _NEVER
         self._shift = 0
         self._damage = _Damage()
@@ -118,7 +121,7 @@ class Decoder:
 
     def _advance(self) -> VideoFrame | None:
         """Decode until the frame on screen at the target is known."""
-        while self._ahead is None or self._ahead.pts <= self._target:
+        while self._ahead is None or _tick_of(self._ahead) <= self._target:
             self._shown = self._ahead or self._shown
             self._ahead = next(self._decoded, None)
             if self._ahead is None:
@@ -151,7 +154,7 @@ class Decoder:
                 break
             self._begin(sought=True)
             self._ahead = next(self._decoded, None)
-            if self._ahead is not None and self._ahead.pts <= self._target:
+            if self._ahead is not None and _tick_of(self._ahead) <= self._target:
                 return
             back = max(back * 2, self.file.ticks(1))
         self.file.restart()
@@ -180,7 +183,7 @@ class Decoder:
             if self.file.timeless and packet.size:
                 heapq.heappush(clock, count * self.file.step if packet.dts is None else packet.dts)
             for frame in self._pictures(None if self._drained else packet):
-                frame.pts = self._tick(frame, clock)
+                frame.pts = self._time(frame, clock)
                 if frame.is_corrupt and frame.pict_type != _B_PICTURE:
                     self._damage.hit(frame.pts)
                 if self.file.timeless or floor is None or frame.pts >= floor:
@@ -232,7 +235,7 @@ class Decoder:
             self._dropping = drop
             self.file.stream.codec_context.skip_frame = "NONREF" if drop else "DEFAULT"
 
-    def _tick(self, frame: VideoFrame, clock: list[int]) -> int:
+    def _time(self, frame: VideoFrame, clock: list[int]) -> int:
         """When a frame is shown: as the stream says; numbered if it does not; never going back."""
         if self.file.timeless and clock:
             return heapq.heappop(clock)
@@ -245,6 +248,11 @@ class Decoder:
             tick = self._last + self.file.step
         self._last = max(tick, self._last + 1)
         return self._last
+
+
+def _tick_of(frame: VideoFrame) -> int:
+    assert frame.pts is not None  # every frame that leaves `_decode` has one
+    return frame.pts
 
 
 def _drops_exactly(context: Any) -> bool:

@@ -75,7 +75,7 @@ class Frames(Sequence[Frame]):
         About one frame in a whole video; more where pictures are missing or the file ends before it claims to.
         """
         lags = (asked - frame.time_s for asked, frame in zip(self.times_s, self.frames, strict=True))
-        return max(lags, default=0.0)
+        return max(0.0, *lags) if self.frames else 0.0
 
     def __len__(self) -> int:
         return len(self.frames)

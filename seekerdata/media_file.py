@@ -14,6 +14,7 @@ from seekerdata.errors import ItemError
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.stream import Stream
     from av.video.stream import VideoStream
 
 MAX_FRAME_PIXELS = 64 * 2**20
@@ -77,12 +78,14 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     Raises:
         VideoError: `no_video_stream`, or `unsupported` if no decoder knows it or its pictures are too large.
     """
-    chosen = None
+    import av.video.stream
+
+    chosen: VideoStream | None = None
     for stream in container.streams:
-        if chosen is None and stream.type == "video" and not _is_picture(stream):
+        if chosen is None and isinstance(stream, av.video.stream.VideoStream) and not _is_picture(stream):
             chosen = stream
         elif hasattr(stream, "discard"):  # av >= 17
-            stream.discard = 48  # AVDISCARD_ALL
+            stream.discard = av.stream.Discard.all
     if chosen is None:
         cover = any(stream.type == "video" for stream in container.streams)
         cause = "only a cover picture, no video stream" if cover else "no video stream"
@@ -97,7 +100,7 @@ def video_stream(container: InputContainer, path: str) -> VideoStream:
     return chosen
 
 
-def _is_picture(stream: VideoStream) -> bool:
+def _is_picture(stream: Stream) -> bool:
     disposition = stream.disposition
     return bool(disposition & type(disposition).attached_pic)
 

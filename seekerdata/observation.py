@@ -69,9 +69,7 @@ def look_at_prompt(name: str, prompt: PromptFrame, max_pixels: int | None) -> Ob
     return _stamped(name, [(_resized(prompt.picture, max_pixels), prompt.time_s)], max_pixels)
 
 
-def materialise(
-    images: Sequence[Image], video: Video, prompts: Mapping[str, PromptFrame]
-) -> list[PIL.Image.Image]:
+def materialise(images: Sequence[Image], video: Video, prompts: Mapping[str, PromptFrame]) -> list[PIL.Image.Image]:
     """The pixels that references stand for, made again from the video (in one pass) or the visual prompts.
 
     Raises:

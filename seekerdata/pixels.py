@@ -20,6 +20,7 @@ _MATRIX_NAMES = {
 }  # fmt: skip
 _SWS_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """AVColorSpace of the stream -> SWS_CS_* of swscale."""
+_UNTAGGED = (0, 2, 3)  # RGB cannot be meant of YUV
 _SWS_BT709, _SWS_BT601 = 1, 5
 _PAL_HEIGHT, _HD_WIDTH = 576, 1280
 _RANGE_NAMES = {0: "unspecified", 1: "limited", 2: "full"}
@@ -91,7 +92,9 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     PyAV ties a frame whose side data is looked at into a cycle that waits for the garbage collector, so a tiny copy of
     the frame is asked.
     """
-    data = frame.reformat(width=2, height=2, format="gray").side_data.get("DISPLAYMATRIX")
+    matrix: dict[str, Any] = {} if frame.format.is_rgb else {"src_colorspace": _SWS_BT601, "dst_colorspace": _SWS_BT601}
+    tiny = frame.reformat(width=2, height=2, format="gray", **matrix)
+    data: Any = tiny.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation(0, False)
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
@@ -121,6 +124,9 @@ def to_rgb(frame: VideoFrame, size_wh: tuple[int, int], orientation: Orientation
         frame: as decoded, not yet turned upright.
         size_wh: size of the result, after turning it upright.
         orientation: how to turn it.
+
+    Raises:
+        ValueError: a matrix that swscale does not know (YCgCo, ICtCp).
     """
     import av
 
@@ -129,7 +135,9 @@ def to_rgb(frame: VideoFrame, size_wh: tuple[int, int], orientation: Orientation
     if not frame.format.is_rgb:
         high = frame.height > _PAL_HEIGHT or frame.width >= _HD_WIDTH
         guess = _SWS_BT709 if high else _SWS_BT601
-        matrix = _SWS_MATRIX.get(int(frame.colorspace), guess)
+        matrix = guess if int(frame.colorspace) in _UNTAGGED else _SWS_MATRIX.get(int(frame.colorspace))
+        if matrix is None:
+            raise ValueError(f"colour matrix {int(frame.colorspace)}")
         # RGB has no matrix, but av 16 looks at the source's only if the two differ.
         options["src_colorspace"] = matrix
         options["dst_colorspace"] = _SWS_BT601 if matrix == _SWS_BT709 else _SWS_BT709

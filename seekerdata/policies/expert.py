@@ -50,11 +50,7 @@ class Expert(Policy):
         times = crop_times(conversation.turns)
         if shown := [t for t in times if _within(t, target.event_s or window)]:
             return self._answer(sample, shown)
-        span = (
-            window
-            if not _crops(conversation, window)
-            else _around(target.event_s or window, duration_s)
-        )
+        span = window if not _crops(conversation, window) else _around(target.event_s or window, duration_s)
         if calls >= MOST_CALLS:
             return Reply(text="", stop=StopReason.NO_ANSWER)
         return _crop(calls, f"{slip}{_mark_thought(conversation, sample)}", span)
@@ -70,21 +66,15 @@ class Expert(Policy):
 
     def _mistake(self, sample: Sample, window: Span) -> Reply:
         """A call that goes wrong; which one is drawn by the sample's id. It is not to be imitated."""
-        kinds = ["past_end", "wrong_name"] + ["wrong_time"] * bool(
-            _elsewhere(window, sample.video.duration_s)
-        )
+        kinds = ["past_end", "wrong_name"] + ["wrong_time"] * bool(_elsewhere(window, sample.video.duration_s))
         kind = kinds[int(digest(["mistake", sample.id]), 16) % len(kinds)]
         if kind == "wrong_name":
-            reply = _call(
-                0, "I need to see what is marked.", "view_visual_prompt", frame_path=VIDEO
-            )
+            reply = _call(0, "I need to see what is marked.", "view_visual_prompt", frame_path=VIDEO)
         elif kind == "past_end":
             late = round(sample.video.duration_s + 5.0, 1)
             reply = _crop(0, "I look closely.", (window[0], late))
         else:
-            reply = _crop(
-                0, "I look closely.", _elsewhere(window, sample.video.duration_s) or window
-            )
+            reply = _crop(0, "I look closely.", _elsewhere(window, sample.video.duration_s) or window)
         return Reply(text=reply.text, tool_calls=reply.tool_calls, loss=False)
 
 
@@ -106,12 +96,7 @@ def _prompt_seen(conversation: Conversation) -> bool:
 
 def _crops(conversation: Conversation, window: Span) -> bool:
     """Whether the window was already cropped without success."""
-    spans = [
-        c.arguments
-        for turn in conversation.turns
-        for c in turn.tool_calls
-        if c.name == "crop_video"
-    ]
+    spans = [c.arguments for turn in conversation.turns for c in turn.tool_calls if c.name == "crop_video"]
     return any((s.get("start_time"), s.get("end_time")) == window for s in spans)
 
 
@@ -134,9 +119,7 @@ def _mark_thought(conversation: Conversation, sample: Sample) -> str:
 
 
 def _crop(calls: int, thought: str, span: Span) -> Reply:
-    return _call(
-        calls, thought, "crop_video", video_path=VIDEO, start_time=span[0], end_time=span[1]
-    )
+    return _call(calls, thought, "crop_video", video_path=VIDEO, start_time=span[0], end_time=span[1])
 
 
 def _call(calls: int, thought: str, name: str, **arguments: object) -> Reply:

@@ -38,9 +38,7 @@ class Annotated(Segmenter):
         """
         if sample.instance is None or not sample.instance.sightings:
             raise ItemError("no_annotation", "neither box nor mask comes with this row")
-        sightings = tuple(
-            s if s.mask else self._filled(s, video) for s in sample.instance.sightings
-        )
+        sightings = tuple(s if s.mask else self._filled(s, video) for s in sample.instance.sightings)
         return sample.instance.model_copy(update={"sightings": sightings})
 
     def _filled(self, sighting: Sighting, video: Video) -> Sighting:
