@@ -128,7 +128,8 @@ def build(
 
     Args:
         recipe: what to build.
-        rank: work on this share of the items only, up to the first stage that must see all of them.
+        rank: work on this share of the items only, up to the first stage that must see all of them and that no
+            merging call (one without a rank) has reached yet.
         world: number of shares.
         until: stop after this stage, without writing a dataset.
         watch: told of every stage and item.
@@ -143,15 +144,15 @@ def build(
         run = _Run(folder.ledger, workspace, local, rank, world, watch)
         done = []
         for name, worker in recipe.stages():
-            if rank is not None and isinstance(worker, Stage) and worker.sees_all:
+            if rank is not None and isinstance(worker, Stage) and worker.sees_all and not run.knows_all(name):
                 break
             done.append(_run_stage(name, worker, run))
             if name == until:
                 break
         complete = rank is None and len(done) == len(STAGES)
         rows = write_output(recipe, folder.ledger, workspace, done, started, watch) if complete else {}
-        bugs = [row for name, _ in recipe.stages() for row in folder.ledger.rows(name) if row.error]
-    return Report(recipe.out, complete, done, rows, bugs)
+        failed = [row for name, _ in recipe.stages() for row in folder.ledger.rows(name, Status.FAILED)]
+    return Report(recipe.out, complete, done, rows, bugs=[row for row in failed if row.error])
 
 
 class _Run(NamedTuple):
@@ -164,6 +165,10 @@ class _Run(NamedTuple):
     world: int
     watch: Watch
 
+    def knows_all(self, name: str) -> bool:
+        """Whether a rank can know all the items of a stage: those that a merging call has brought that far."""
+        return next(self.ledger.whole(_before(name)), None) is not None
+
 
 class _Given(NamedTuple):
     """What one item brings to a stage: the source's entry, or the item's JSON after the stage before."""
@@ -173,26 +178,23 @@ class _Given(NamedTuple):
     digest: str
 
 
-def _run_stage(
-    name: str,
-    worker: Source | Stage,
-    run: _Run,
-) -> dict[str, Any]:
+def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
     """Bring one stage up to date for every item that reaches it; returns its counts."""
-    ledger, ids = run.ledger, []
+    ledger = run.ledger
+    found: list[tuple[str, str]] = []
     if isinstance(worker, Source):
-        givens: Iterable[_Given] = list(_entries(worker, run.rank, run.world))
-        total = len(list(givens))
+        givens = list(_entries(worker, run.rank, run.world))
+        total = len(givens)
+        work = _pending(name, worker, givens, {}, run, found)
     else:
-        before = STAGES[STAGES.index(name) - 1]
-        ids = ledger.ids(before, Status.KEPT)
-        givens, total = _outputs(before, ids, ledger), len(ids)
-    assigned = _assigned(worker, name, ids, ledger)
+        ids = ledger.ids(_before(name), Status.KEPT)
+        total = len(ids)
+        assigned = worker.assign(map(_item, ledger.whole(_before(name)))) if worker.sees_all else {}
+        work = _pending(name, worker, _outputs(_before(name), ids, ledger), assigned, run, found)
     run.watch.stage(name, total)
     ledger.begin(name)
-    found: list[tuple[str, str]] = []
     made = 0
-    for row in run.engine.run(_pending(name, worker, givens, assigned, run, found)):
+    for row in run.engine.run(work):
         ledger.add(row)
         made += 1
         run.watch.row(row, made=True)
@@ -222,11 +224,12 @@ def _pending(
             yield engine.Work(name, given.id, key, worker, given.value, share, run.workspace)
 
 
-def _assigned(worker: Source | Stage, name: str, ids: list[str], ledger: Ledger) -> dict[str, Any]:
-    if isinstance(worker, Source) or not worker.sees_all:
-        return {}
-    before = STAGES[STAGES.index(name) - 1]
-    return worker.assign(Item.model_validate_json(str(given.value)) for given in _outputs(before, ids, ledger))
+def _before(name: str) -> str:
+    return STAGES[STAGES.index(name) - 1]
+
+
+def _item(output: str) -> Item:
+    return Item.model_validate_json(output)
 
 
 def _entries(source: Source, rank: int | None, world: int) -> Iterator[_Given]:

@@ -61,9 +61,11 @@ class Ledger:
         except sqlite3.Error as error:
             raise SeekerError(f"cannot use {path} as the run's ledger: {error}") from None
         self._tables = ["rows"]
+        self._whole = None if read_also else "main"
         if read_also and read_also.exists():
             self._db.execute("ATTACH DATABASE ? AS other", (f"{read_also}",))
             self._tables.append("other.rows")
+            self._whole = "other"
 
     def close(self) -> None:
         self._db.close()
@@ -105,6 +107,16 @@ class Ledger:
     def ids(self, stage: str, status: Status) -> list[str]:
         """Ids of the run's rows of a stage with this status, sorted."""
         return [row[0] for row in self._current(stage, "r.id", status)]
+
+    def whole(self, stage: str) -> Iterator[str]:
+        """The JSON of every item that a stage kept, also for a rank: there, as the run's own ledger has them."""
+        if self._whole is None:
+            return
+        query = (
+            f"SELECT r.output FROM {self._whole}.current c JOIN {self._whole}.rows r USING (stage, id, key) "
+            "WHERE c.stage = ? AND r.status = ? ORDER BY c.id"
+        )
+        yield from (row[0] for row in self._db.execute(query, (stage, Status.KEPT)))
 
     def current(self, stage: str, item_id: str) -> Row | None:
         """The run's row of one item at a stage, None if it did not get there."""

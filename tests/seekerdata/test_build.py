@@ -161,6 +161,19 @@ def test_ranks_and_a_merge_give_the_same_dataset(data: Path, tmp_path: Path) -> 
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_ranks_go_on_where_a_merging_call_has_seen_all(data: Path, tmp_path: Path) -> None:
+    build(recipe(data, tmp_path / "whole"))
+    for n in range(2):
+        build(recipe(data, tmp_path / "out"), rank=n, world=2)
+    build(recipe(data, tmp_path / "out"), until="render")
+    shares = [build(recipe(data, tmp_path / "out"), rank=n, world=2) for n in range(2)]
+    assert sum(made(share)["solve"] for share in shares) == 8
+    assert [stage["name"] for stage in shares[0].stages][-1] == "solve"
+    merged = build(recipe(data, tmp_path / "out"))
+    assert made(merged)["solve"] == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
 def test_until_stops_early_and_ranks_can_go_on(data: Path, tmp_path: Path) -> None:
     report = build(recipe(data, tmp_path / "out"), until="verify")
     assert [stage["name"] for stage in report.stages] == ["source", "filter", "verify"]
