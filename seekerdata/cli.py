@@ -96,13 +96,14 @@ def show(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     html: Annotated[Path | None, typer.Option(help="Where to write the page; <run>/page.html by default.")] = None,
     limit: Annotated[int, typer.Option(help="Show at most this many items.", min=1)] = 200,
+    as_json: Json = False,
 ) -> None:
     """Write a page that shows what a run made: marks, looks, thoughts, verdicts."""
     with user_errors():
         from seekerdata.show import show as write
 
         page = write(run, html or run / "page.html", limit)
-        print(f"page: {page}")
+        _emit({"page": str(page)}, as_json, lambda: print(f"page: {page}"))
 
 
 @app.command()
@@ -167,6 +168,8 @@ def _draw_report(report: "Report") -> None:
         numbers = [str(stage[key]) for key in ("kept", "dropped", "failed", "made")]
         table.add_row(stage["name"], *numbers, reasons)
     _draw(table)
+    if any(stage["dropped"] + stage["failed"] for stage in report.stages) and report.complete:
+        print(f"every item with its reason: {report.out}/<stage>.jsonl")
     if not report.complete:
         print(f"stopped before a dataset; go on with: seekerdata build ... --out {report.out}")
         return

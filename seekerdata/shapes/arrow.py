@@ -14,7 +14,7 @@ HEAD = 11.0
 
 
 class Arrow(Shape):
-    """A solid arrow that aims at the target's innermost point, from a random side among the free ones."""
+    """An arrow whose tip stops at the target's edge; it comes from a side with room and aims at the target's depth."""
 
     phrase: str = "the target indicated by the arrow"
     length: tuple[float, float] = (22.0, 34.0)

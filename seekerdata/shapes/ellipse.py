@@ -9,7 +9,7 @@ __all__ = ["Ellipse"]
 
 
 class Ellipse(Shape):
-    """It may leave the frame in part; where little of it would remain, it is squeezed into the frame."""
+    """The smallest upright ellipse around the target; it may leave the frame in part, else it is squeezed into it."""
 
     phrase: str = "the target inside the ellipse"
     width: tuple[float, float] = (1.5, 2.1)

@@ -11,7 +11,7 @@ __all__ = ["MaskContour"]
 
 
 class MaskContour(Shape):
-    """It runs along the frame's edge where the target does, unless that would hide a small target."""
+    """A smooth line around the target's own outline; at the frame's edge it stays inside, if that hides little."""
 
     phrase: str = "the target outlined by the contour"
     width: tuple[float, float] = (1.3, 1.8)

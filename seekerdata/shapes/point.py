@@ -11,7 +11,7 @@ __all__ = ["Point"]
 
 
 class Point(Shape):
-    """The dot shrinks with the target, so that with its rim it hides at most `most_hidden` of it."""
+    """A dot in the depth of the target, small enough to hide at most `most_hidden` of it, or a ring around it."""
 
     phrase: str = "the target marked by the point"
     radius: tuple[float, float] = (3.0, 4.5)

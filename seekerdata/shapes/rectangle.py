@@ -9,7 +9,7 @@ __all__ = ["Rectangle"]
 
 
 class Rectangle(Shape):
-    """Its sides stop at the frame, unless that would hide a small target there: then they leave the frame."""
+    """A box around the target with a little air; its sides stop at the frame unless that hides a small target."""
 
     phrase: str = "the target in the highlighted box"
     width: tuple[float, float] = (1.5, 2.1)

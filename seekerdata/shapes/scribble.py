@@ -12,7 +12,7 @@ __all__ = ["Scribble"]
 
 
 class Scribble(Shape):
-    """Strokes go to and fro across the target's length; as many as hide at most `most_hidden` of it."""
+    """A quick zigzag over the target that hides at most `most_hidden` of it; a tiny target is circled by hand."""
 
     phrase: str = "the target under the scribble mark"
     width: tuple[float, float] = (1.5, 2.2)

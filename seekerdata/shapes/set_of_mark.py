@@ -17,7 +17,7 @@ SMALLEST_BADGE_PX = 6.0
 
 
 class SetOfMark(Shape):
-    """The badge sits at the maximum of the distance transform, as in Set-of-Mark prompting (microsoft/SoM)."""
+    """A number on a badge in the depth of the target, or on a pin beside one that it would hide (microsoft/SoM)."""
 
     phrase: str = "the target marked with number {number}"
     radius: float = 7.0

@@ -16,7 +16,7 @@ __all__ = ["Triangle"]
 
 
 class Triangle(Shape):
-    """Outlines point up or down, whichever is smaller; markers point at the target from any free side."""
+    """An outline around the target where one fits, else a small solid triangle beside it that points to it."""
 
     phrase: str = "the target indicated by the triangle marker"
     width: tuple[float, float] = (1.5, 2.1)
