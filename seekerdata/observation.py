@@ -12,6 +12,7 @@ import numpy as np
 import PIL.Image
 
 from seekerdata.errors import ItemError
+from seekerdata.sampling import Sampling
 from seekerdata.trajectory import Block, Image, Text
 from seekerdata.video import Clip, Frame, Video, fit_size
 
@@ -54,7 +55,7 @@ def picture_hash(picture: PIL.Image.Image) -> str:
     return hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()[:16]
 
 
-def look_at_video(clip: Clip, sampling: Any, max_pixels: int | None) -> Observation:
+def look_at_video(clip: Clip, sampling: Sampling, max_pixels: int | None) -> Observation:
     """Stamped frames of a clip, each at most `max_pixels` large.
 
     Raises:
