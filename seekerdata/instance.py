@@ -3,7 +3,7 @@
 Masks are COCO run-length encodings: `{"size": [height, width], "counts": str}`. Ends with the Segmenter contract.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -104,6 +104,9 @@ def mask_box(mask: np.ndarray) -> Box | None:
 
 class Segmenter(Plugin):
     """Contract of `seekerdata/segmenters/<name>.py`: finds a sample's target in its video."""
+
+    follows: ClassVar[bool] = False
+    """True if a model makes the masks by following the target, so that a leap from one second to the next is a slip."""
 
     def segment(self, sample: "Sample", video: "Video") -> Instance:
         """The target with a mask for every sighting.

@@ -1,10 +1,12 @@
 """segment: where is the target? A mask for every sighting, checked, and the frame that will carry the mark."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from seekerdata.instance import Box, Segmenter, Sighting, decode_mask, mask_box
+from seekerdata.mask_track import mask_iou
 from seekerdata.plugin import make, picked
 from seekerdata.sample import Sample
 from seekerdata.stage import Drop, Item, Stage
@@ -13,6 +15,12 @@ from seekerdata.workspace import Workspace
 __all__ = ["Segment"]
 
 TOUCH_PX = 2
+
+NEIGHBOUR_S = 2.0
+"""Sightings further apart say nothing about each other."""
+
+Checked = tuple[Sighting, str]
+"""A sighting and why it is unusable; empty if it is fine."""
 
 
 class Segment(Stage):
@@ -27,6 +35,10 @@ class Segment(Stage):
     min_area: float = 1e-4
     """Smallest mask, as a share of the frame: 92 pixels at 720p."""
     max_area: float = 0.8
+    max_area_jump: float = 4.0
+    """A followed mask may grow or shrink this many times from one second to the next."""
+    max_leap: float = 0.5
+    """A followed mask that does not meet the one before may have moved this share of the frame's diagonal."""
     window_slack_s: float = 0.5
     """A sighting this far outside the window still counts as inside: annotators sample at 1 fps."""
 
@@ -34,6 +46,8 @@ class Segment(Stage):
         sample = item.sample
         instance = self.by.segment(sample, workspace.video(sample.video.path))
         checked = [(s, self._fault(s, sample)) for s in instance.sightings]
+        if self.by.follows:
+            checked = self._steady(checked)
         good = [sighting for sighting, fault in checked if not fault]
         if not good:
             return Drop(reason=checked[0][1])
@@ -72,6 +86,28 @@ class Segment(Stage):
             return "mask_small: the mask is empty"
         return ""
 
+    def _steady(self, checked: list[Checked]) -> list[Checked]:
+        """The same with `mask_unstable` for a mask that fits none near it: a slip; after a cut it fits some."""
+        usable = [sighting for sighting, fault in checked if not fault]
+        faults: dict[float, str] = {}
+        for sighting in usable:
+            beside = [s for s in usable if 0 < abs(s.time_s - sighting.time_s) <= NEIGHBOUR_S]
+            jumps = [self._jump(other, sighting) for other in beside]
+            if jumps and all(jumps):
+                faults[sighting.time_s] = f"mask_unstable: {jumps[0]}"
+        return [(sighting, fault or faults.get(sighting.time_s, "")) for sighting, fault in checked]
+
+    def _jump(self, one: Sighting, other: Sighting) -> str:
+        """How two neighbouring masks differ more than one thing does within a second; empty if they do not."""
+        between = f"between {one.time_s:.1f} and {other.time_s:.1f} s"
+        ratio = max(area(one), area(other)) / min(area(one), area(other))
+        if ratio > self.max_area_jump:
+            return f"its area changes {ratio:.1f} times {between}, at most {self.max_area_jump:g}"
+        leap = _leap(one, other)
+        if leap > self.max_leap and mask_iou(one.mask or {}, other.mask or {}) == 0:
+            return f"it leaps {leap:.2f} of the frame's diagonal {between}, at most {self.max_leap:g}"
+        return ""
+
     def _inside(self, time_s: float, sample: Sample) -> bool:
         start_s, end_s = sample.target.window_s or (0.0, sample.video.duration_s)
         if not start_s - self.window_slack_s <= time_s <= end_s + self.window_slack_s:
@@ -91,3 +127,10 @@ def area(sighting: Sighting) -> int:
 def _touches(box_xyxy: Box, size_wh: tuple[int, int]) -> bool:
     x0, y0, x1, y1 = box_xyxy
     return min(x0, y0, size_wh[0] - x1, size_wh[1] - y1) < TOUCH_PX
+
+
+def _leap(one: Sighting, other: Sighting) -> float:
+    """How far the middles of two boxes are apart, as a share of the frame's diagonal."""
+    height, width = (one.mask or {})["size"]
+    across = [(sum(s.box_xyxy[axis::2]) / 2) for s in (one, other) for axis in (0, 1)]
+    return math.hypot(across[0] - across[2], across[1] - across[3]) / math.hypot(width, height)

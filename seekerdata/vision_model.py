@@ -1,0 +1,132 @@
+"""VisionModel: open weights in memory, loaded once per process and complete or not at all; pictures as their input.
+
+Through transformers without torchvision: the models' own processors need it, so pictures are prepared here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from seekerdata.errors import SeekerError
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+"""`auto` is bfloat16 on a GPU and float32 on the CPU."""
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and deviation of the channels for SAM 2 and Grounding DINO."""
+
+CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+"""Mean and deviation of the channels for SAM 3."""
+
+INSTALL = "pip install 'videoseeker-toolkit[segment]'"
+
+
+@dataclass(frozen=True)
+class VisionModel:
+    """A model of transformers with the device and the number type it runs in."""
+
+    model: Any
+    device: str
+    dtype: Any
+
+    def pixels(self, rgbs: Sequence[np.ndarray], size_hw: tuple[int, int], channels: Any = IMAGENET) -> Any:
+        """Pictures (uint8 H, W, 3, equal sizes) as a tensor (N, 3, height, width): resized, scaled, normalised."""
+        import torch
+
+        batch = torch.from_numpy(np.stack(rgbs)).to(self.device).permute(0, 3, 1, 2).float()
+        batch = torch.nn.functional.interpolate(batch, size_hw, mode="bilinear", antialias=True)
+        batch = batch.round().clamp(0, 255) / 255  # the processors resize whole numbers
+        mean, deviation = (torch.tensor(c, device=self.device).view(1, 3, 1, 1) for c in channels)
+        return ((batch - mean) / deviation).to(self.dtype)
+
+
+def full_size_mask(logits: Any, size_hw: tuple[int, int]) -> np.ndarray:
+    """A mask as a model gives it (…, h, w: above 0 is inside) as bool (H, W) of the full frame."""
+    import torch
+
+    logits = logits.float().reshape(1, 1, *logits.shape[-2:])
+    large = torch.nn.functional.interpolate(logits, size_hw, mode="bilinear", align_corners=False)
+    return (large[0, 0] > 0).cpu().numpy()
+
+
+def load_model(kind: str, weights: str, device: str, dtype: Dtype) -> VisionModel:
+    """The transformers class `kind` with weights from a folder or the hub (`owner/name` or `owner/name@revision`).
+
+    Raises:
+        SeekerError: packages or weights are not there, or the weights are not of this kind; says what to do.
+    """
+    import_torch()
+    return _model(kind, weights, _device(device), dtype)
+
+
+@lru_cache(maxsize=4)
+def load_tokenizer(weights: str) -> Any:
+    """The tokenizer beside the weights. Raises SeekerError like `load_model`."""
+    return _from_pretrained("AutoTokenizer", weights)
+
+
+def import_torch() -> Any:
+    """The module torch, once transformers is known to be there too. Raises SeekerError."""
+    try:
+        import torch
+        import transformers  # noqa: F401
+    except ImportError as error:
+        raise SeekerError(f"segmenting with open weights needs {error.name or 'torch'}: {INSTALL}") from None
+    return torch
+
+
+def _device(device: str) -> str:
+    torch = import_torch()
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise SeekerError(f"device: {device}: torch {torch.__version__} sees no GPU here; use auto or cpu")
+    return device
+
+
+@lru_cache(maxsize=4)
+def _model(kind: str, weights: str, device: str, dtype: Dtype) -> VisionModel:
+    torch = import_torch()
+    number = torch.bfloat16 if dtype == "bfloat16" or (dtype == "auto" and device != "cpu") else torch.float32
+    model, info = _from_pretrained(kind, weights, output_loading_info=True, dtype=number)
+    missing = set(info["missing_keys"]) & {name for name, _ in model.named_parameters()}
+    if missing or info["mismatched_keys"]:
+        lacking = f"{len(missing) + len(info['mismatched_keys'])} of its parts are missing or have another size"
+        raise SeekerError(f"{weights} does not hold the weights of a {kind}: {lacking}")
+    return VisionModel(model.to(device).eval(), device, number)
+
+
+def _from_pretrained(kind: str, weights: str, **settings: Any) -> Any:
+    import_torch()
+    import transformers
+
+    folder = Path(weights).expanduser()
+    name, _, revision = (str(folder), "", "") if folder.is_dir() else weights.partition("@")
+    if revision:
+        settings["revision"] = revision
+    try:
+        made_by = getattr(transformers, kind)
+    except (ImportError, RuntimeError, AttributeError) as error:
+        hint = "a torchvision that does not fit torch does this: uninstall it or install the one that fits"
+        raise SeekerError(f"transformers {transformers.__version__} has no {kind} ({_line(error)}); {hint}") from None
+    try:
+        return made_by.from_pretrained(name, **settings)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise SeekerError(f"{kind} cannot be loaded from {weights}: {_line(error)}; {_how_to_get(name)}") from None
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _how_to_get(name: str) -> str:
+    if Path(name).is_dir():
+        return "the folder must hold config.json, model.safetensors and the tokenizer's files, as on the hub"
+    if name.startswith(("/", ".", "~")):
+        return "there is no such folder"
+    return f"`hf download {name}` fetches it (some need their licence accepted and `hf auth login`), or name a folder"
