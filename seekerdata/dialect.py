@@ -6,9 +6,10 @@ Reading never fails: what cannot be read becomes a call with an error, which is 
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from seekerdata.trajectory import ToolCall
+from seekerdata.trajectory import Block, Text, ToolCall
 
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", flags=re.DOTALL)
 
@@ -24,6 +25,20 @@ def write_call(call: ToolCall) -> str:
     """A call in Hermes form, for chat formats without structured calls."""
     body = json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False)
     return f"<tool_call>\n{body}\n</tool_call>"
+
+
+def offer_tools(schemas: Sequence[dict[str, Any]]) -> list[str]:
+    """The paragraph that offers tools to a model without structured calls; empty if there are none."""
+    if not schemas:
+        return []
+    listed = "\n".join(json.dumps(schema["function"], ensure_ascii=False) for schema in schemas)
+    form = '<tool_call>\n{"name": "the tool", "arguments": {...}}\n</tool_call>'
+    return [f"The tools, one in each line:\n<tools>\n{listed}\n</tools>\nTo call one, write\n{form}\nand stop there."]
+
+
+def tool_response(blocks: Sequence[Block]) -> tuple[Block, ...]:
+    """What a tool showed, between the tags in which a model without structured calls reads it."""
+    return Text(text="<tool_response>"), *blocks, Text(text="</tool_response>")
 
 
 def _thoughts_apart(text: str) -> tuple[str, str]:

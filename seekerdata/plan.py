@@ -26,6 +26,7 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
     entries = list(recipe.source.entries())
     unusable = sum(bool(entry.problem) for entry in entries)
     items = len(entries) - unusable
+    calls = items * _calls_each(recipe)
     frames = recipe.solve.rollout.overview_max_frames + recipe.solve.rollout.tools.crop_max_frames
     disk = items * 2 * FRAME_BYTES * 2  # in the run folder and again inside the dataset
     if recipe.dataset.media == "embedded":
@@ -38,8 +39,8 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
         "unusable_rows": unusable,
         "stages": ", ".join(f"{name} ({_worker(recipe, name)})" for name in STAGES[1:]),
         "processes": recipe.engine.processes,
-        "model_calls": 0,  # every offline implementation works without a model
-        "tokens": 0,
+        "model_calls": calls,
+        "tokens": "not known before the first call" if calls else 0,
         "disk_at_most_mb": round(disk / 1e6),
         "disk_free_mb": round(shutil.disk_usage(_existing(recipe.out)).free / 1e6),
         "already_done": _done(recipe.out),
@@ -50,6 +51,12 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
 def _worker(recipe: BuildRecipe, name: str) -> str:
     by = getattr(recipe, name).by
     return by if isinstance(by, str) else by.plugin_name()
+
+
+def _calls_each(recipe: BuildRecipe) -> int:
+    """Model calls for one item at most: a verdict and its repair, and the rounds of a model that plays."""
+    played = hasattr(recipe.solve.by, "model") * (recipe.solve.rollout.max_rounds + 1)
+    return played + 2 * (recipe.filter.by == "model")
 
 
 def _existing(folder: Path) -> Path:

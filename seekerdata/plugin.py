@@ -109,7 +109,8 @@ def describe(plugin: Plugin, with_versions: bool = False) -> dict[str, Any]:
         if isinstance(value, Plugin):
             return describe(value, with_versions)
         if isinstance(value, BaseModel):
-            return {name: form(getattr(value, name)) for name in type(value).model_fields}
+            silent: frozenset[str] = getattr(type(value), "undecisive", frozenset()) if with_versions else frozenset()
+            return {name: form(getattr(value, name)) for name in type(value).model_fields if name not in silent}
         return [form(v) for v in value] if isinstance(value, tuple | list) else value
 
     settings = {name: form(getattr(plugin, name)) for name in type(plugin).model_fields}

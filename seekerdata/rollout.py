@@ -47,6 +47,8 @@ class Conversation:
     """Names of the marked frames that may be viewed."""
     pictures: dict[Image, PIL.Image.Image] = field(default_factory=dict)
     schemas: list[dict] = field(default_factory=list)
+    uris: dict[Image, str] = field(default_factory=dict)
+    """Pictures as data URIs, for policies that send them; each is encoded when first sent."""
 
     def add(self, turn: Turn, observation: Observation | None = None) -> None:
         self.turns.append(turn)

@@ -1,5 +1,6 @@
 """Workspace: the files of one run. Every file is named by its content and appears whole or not at all."""
 
+import base64
 import errno
 import hashlib
 import io
@@ -107,6 +108,11 @@ def encode_jpeg(rgb: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(rgb).save(buffer, "JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
+
+
+def jpeg_uri(jpeg: bytes) -> str:
+    """A JPEG file as a data URI: how pictures travel to a model."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 @lru_cache(maxsize=64)

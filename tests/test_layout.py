@@ -15,7 +15,10 @@ FAMILIES = {"sources", "stages", "segmenters", "shapes", "policies", "world"}
 VERBS = {"build", "check", "cli", "output", "plan", "progress", "show"}
 """Files of seekerdata that do the work of a command; everything else at the top is a noun."""
 NOUNS = sorted(p.stem for p in (ROOT / "seekerdata").glob("*.py") if p.stem not in VERBS | {"__init__"})
-HEAVY = {"av", "cv2", "datasets", "torch", "transformers", "pandas", "pyarrow", "pycocotools", "jinja2", "rich"}
+HEAVY = {
+    *("av", "cv2", "datasets", "pandas", "pyarrow", "pycocotools"),
+    *("inspect_ai", "openai", "torch", "transformers", "jinja2", "rich"),
+}
 MAX_FILE, MAX_FUNCTION = 300, 40
 
 

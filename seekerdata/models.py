@@ -1,0 +1,248 @@
+"""ModelSettings, ModelRole: a model by its inspect_ai name, and one call of it. Nothing secret enters or leaves here.
+
+inspect_ai brings providers, retries and rate limits. Keys come from the environment only and are cut out of every
+error; a wrong key or an unknown model ends the run, any other failure is one item's and may be tried again.
+"""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from seekerdata.errors import ItemError, SeekerError
+from seekerdata.instructions import escape_markers
+from seekerdata.rollout import Reply
+from seekerdata.trajectory import StopReason, ToolCall
+
+if TYPE_CHECKING:
+    from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput
+    from inspect_ai.tool import ToolInfo
+
+_STOPS = {
+    "content_filter": StopReason.REFUSED,
+    "max_tokens": StopReason.TOO_LONG,
+    "model_length": StopReason.TOO_LONG,
+}
+_USERS = {401: "the key is wrong or missing", 404: "there is no such model or address"}
+"""Statuses that concern every item, and what they mean to the user."""
+_FINAL = {400, 413, 422}
+"""Statuses that the same request would get again."""
+_SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
+_MARKUP = re.compile(r"\[/?[a-z ]*\]")
+_OWN_RETRIES = ("openai/", "openai-api/")
+"""Providers whose SDK retries by itself; that is switched off, so that `retries` says all there is."""
+
+
+class ModelSettings(BaseModel):
+    """One model in a recipe: what it is called and how it is asked. Keys are never written here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    """inspect_ai's name: `openai/gpt-4o`, `google/gemini-...`, `vllm/...`, `hf/...`, or `openai-api/<name>/<model>`
+    for any compatible server, whose key is in `<NAME>_API_KEY`."""
+    temperature: float | None = Field(default=None, ge=0)
+    """None: the provider's default."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Limit of one reply."""
+    seed: int | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    base_url: str | None = None
+    """Where the server is, such as `http://localhost:8000/v1`; None: `<NAME>_BASE_URL`, or the provider's own."""
+    concurrency: int = Field(default=8, ge=1)
+    """Calls at once from one process."""
+    timeout_s: int = Field(default=600, ge=1)
+    """Limit of one attempt."""
+    retries: int = Field(default=5, ge=0)
+    """Attempts after the first: 429, 5xx, dropped connections and timeouts, with growing pauses."""
+
+    undecisive: ClassVar[frozenset[str]] = frozenset({"base_url", "concurrency", "timeout_s", "retries"})
+    """Settings that do not decide what a model says: changing them pays for nothing again."""
+
+    @field_validator("model")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if not all(value.partition("/")):
+            raise ValueError("a model is <provider>/<name>, such as openai-api/local/qwen")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_key(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://x")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("a base URL begins with http:// or https:// and a host")
+        if parts.username or parts.password or parts.query:
+            raise ValueError("a base URL holds no name, password or query; put the key into the environment")
+        return value
+
+
+ModelRole = Annotated[ModelSettings, BeforeValidator(lambda v: {"model": v} if isinstance(v, str) else v)]
+"""A recipe field that holds a model: `{model: ..., temperature: ...}`, or its name alone."""
+
+
+def connect(settings: ModelSettings) -> "Model":
+    """The inspect_ai model; made once per process for equal settings.
+
+    Raises:
+        SeekerError: inspect_ai or the provider's package is not installed, no key, no such provider.
+    """
+    try:
+        from inspect_ai._util.error import PrerequisiteError
+        from inspect_ai.model import get_model
+    except ImportError:
+        raise SeekerError(f"{settings.model} needs: pip install 'videoseeker-toolkit[models]'") from None
+    arguments: dict[str, Any] = {"max_retries": 0} if settings.model.startswith(_OWN_RETRIES) else {}
+    try:
+        return get_model(settings.model, config=_config(settings), base_url=settings.base_url, **arguments)
+    except (PrerequisiteError, RuntimeError, ValueError, ImportError, OSError) as error:
+        what = said_of(error).partition(": ")[2].removeprefix("ERROR: ")
+        raise SeekerError(f"{settings.model}: {what}") from None
+
+
+async def ask(
+    settings: ModelSettings,
+    messages: "Sequence[ChatMessage]",
+    tools: "Sequence[ToolInfo]" = (),
+    schema: type[BaseModel] | None = None,
+    first_id: int = 1,
+) -> Reply:
+    """One reply of a model.
+
+    Args:
+        settings: which model, and how.
+        messages: the conversation, in inspect_ai's form.
+        tools: what it may call.
+        schema: the JSON that the reply should be, where the provider can enforce it.
+        first_id: number of the reply's first tool call.
+
+    Raises:
+        SeekerError: a wrong key, an unknown model or a missing package, which would fail every item.
+        ItemError: `model_failed` when there is no reply after all retries.
+    """
+    model = connect(settings)
+    config = _config(settings, schema)
+    try:
+        output = await model.generate(list(messages), tools=list(tools), config=config)
+    except Exception as error:  # every provider has errors of its own, and all may quote a key: none may pass
+        raise _failure(settings, error) from None
+    if output.empty:
+        raise ItemError("model_failed", f"{settings.model}: an empty reply without any choice", retryable=True)
+    return _read(output, first_id)
+
+
+async def probe(settings: ModelSettings, pictures: bool = False) -> None:
+    """Ask for one word, once, before any work; with `pictures` about a small picture. Costs a few tokens.
+
+    Raises:
+        SeekerError: one line that says what is wrong.
+    """
+    once = settings.model_copy(update={"retries": 0, "timeout_s": min(settings.timeout_s, 60), "max_tokens": 16})
+    try:
+        connect(once)
+        from inspect_ai.model import ChatMessageUser, Content, ContentImage, ContentText
+
+        content: list[Content] = [ContentText(text="Say OK.")]
+        if pictures:
+            content.insert(0, ContentImage(image=_grey_square()))
+        await ask(once, [ChatMessageUser(content=content)])
+    except ItemError as error:
+        hint = " (can it see pictures?)" if pictures else ""
+        raise SeekerError(f"no answer from {error.message}{hint}") from None
+
+
+def without_secrets(text: str) -> str:
+    """A text with the value of every key in the environment replaced by the variable's name."""
+    secrets = {v: k for k, v in os.environ.items() if _SECRET_NAME.search(k.upper()) and len(v) >= 8}
+    for value in sorted(secrets, key=len, reverse=True):
+        text = text.replace(value, f"<{secrets[value]}>")
+    return text
+
+
+def said_of(error: BaseException, most: int = 300) -> str:
+    """What went wrong, in one line without secrets, the request or terminal markup."""
+    text = getattr(error, "provider_message", "") or getattr(error, "message", "") or str(error)
+    text = " ".join(_MARKUP.sub("", without_secrets(str(text))).split())
+    return f"{type(error).__name__}: {text}"[:most].rstrip(": ")
+
+
+def _config(settings: ModelSettings, schema: type[BaseModel] | None = None) -> "GenerateConfig":
+    from inspect_ai.model import GenerateConfig, ResponseSchema
+    from inspect_ai.util import json_schema
+
+    wanted = ResponseSchema(name=schema.__name__, json_schema=json_schema(schema), strict=True) if schema else None
+    return GenerateConfig(
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        max_tokens=settings.max_tokens,
+        seed=settings.seed,
+        reasoning_effort=settings.reasoning_effort,
+        max_connections=settings.concurrency,
+        attempt_timeout=settings.timeout_s,
+        max_retries=settings.retries,
+        response_schema=wanted,
+    )
+
+
+def _failure(settings: ModelSettings, error: BaseException) -> SeekerError | ItemError:
+    """The error of a call that failed for good, told to whom it concerns."""
+    if type(error).__name__ == "RetryError" and error.__cause__:
+        error = error.__cause__
+    status = next((s for s in (getattr(error, n, None) for n in ("status_code", "code")) if isinstance(s, int)), 0)
+    what = f"{settings.model}: {said_of(error)}"
+    if status in _USERS:
+        return SeekerError(f"{what} ({_USERS[status]})")
+    return ItemError("model_failed", what, retryable=status not in _FINAL)
+
+
+def _read(output: "ModelOutput", first_id: int) -> Reply:
+    """inspect_ai's output as a `Reply`: reasoning as `<think>`, calls numbered as the conversation counts them."""
+    parts = output.message.content
+    thoughts, words, refused = "", parts if isinstance(parts, str) else "", False
+    for part in [] if isinstance(parts, str) else parts:
+        if part.type == "reasoning":
+            thoughts += part.summary or "" if part.redacted else part.reasoning
+        elif part.type == "text":
+            words, refused = words + part.text, refused or bool(part.refusal)
+    if thoughts.strip():
+        words = f"<think>{escape_markers(thoughts.strip(), thoughts_too=True)}</think>\n{words.strip()}".strip()
+    calls = tuple(
+        ToolCall(
+            id=f"call_{first_id + n}",
+            name=call.function,
+            arguments=json.loads(json.dumps(call.arguments), parse_constant=str),
+            error="the arguments of the call are not a JSON object" if call.parse_error else "",
+        )
+        for n, call in enumerate(output.message.tool_calls or [])
+    )
+    stop = StopReason.REFUSED if refused else _STOPS.get(output.stop_reason)
+    return Reply(text=words, tool_calls=calls, stop=stop, usage=_usage(output))
+
+
+def _usage(output: "ModelOutput") -> dict[str, int]:
+    """Calls and tokens; `input_tokens` counts cached ones too."""
+    counts: Counter[str] = Counter(calls=1)
+    if usage := output.usage:
+        cached = (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0)
+        counts.update(
+            input_tokens=usage.input_tokens + cached,
+            cached_tokens=usage.input_tokens_cache_read or 0,
+            output_tokens=usage.output_tokens,
+            reasoning_tokens=usage.reasoning_tokens or 0,
+        )
+    return {name: count for name, count in counts.items() if count}
+
+
+def _grey_square() -> str:
+    """A picture that costs next to nothing, as a data URI."""
+    import numpy as np
+
+    from seekerdata.workspace import encode_jpeg, jpeg_uri
+
+    return jpeg_uri(encode_jpeg(np.full((64, 64, 3), 128, np.uint8)))

@@ -1,0 +1,129 @@
+"""model: any model plays the tools. It is sent the conversation and nothing else, block by block in its order.
+
+Stamps stay beside their frames: where an API takes no pictures in a tool's result, the whole result follows in a
+user message.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from seekerdata.dialect import offer_tools, tool_response, write_call
+from seekerdata.models import ModelRole, ask, connect
+from seekerdata.rollout import Conversation, Policy, Reply
+from seekerdata.sample import Sample
+from seekerdata.trajectory import Block, Text, Turn
+from seekerdata.workspace import encode_jpeg, jpeg_uri
+
+if TYPE_CHECKING:
+    from inspect_ai.model import ChatMessage, Content
+    from inspect_ai.tool import ToolCall, ToolInfo
+
+__all__ = ["Model"]
+
+SHOWN_BELOW = "The result is in the next message."
+"""A tool's result where pictures cannot be in one."""
+
+
+class Model(Policy):
+    """Any model by name (OpenAI, Gemini, vLLM, a compatible server, local transformers). Sees only the conversation."""
+
+    model: ModelRole
+    calls: Literal["native", "text"] = "native"
+    """How it calls tools: through its API, or as `<tool_call>` text for models without (Hermes form)."""
+
+    async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
+        """The model's next turn; `sample` is not read.
+
+        Raises:
+            SeekerError: a wrong key, an unknown model or a missing package.
+            ItemError: `model_failed` when there is no reply after all retries.
+        """
+        native = self.calls == "native"
+        in_results = native and connect(self.model).api.tool_result_images()
+        messages = _native(conversation, in_results) if native else _as_text(conversation)
+        tools = _tools(conversation.schemas) if native else []
+        return await ask(self.model, list(messages), tools, first_id=conversation.rounds + 1)
+
+
+def _native(conversation: Conversation, pictures_in_results: bool) -> "Iterator[ChatMessage]":
+    """The conversation with structured calls and results."""
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageTool, ChatMessageUser
+
+    shown: list[Block] = []
+    for turn in conversation.turns:
+        if turn.role != "tool" and shown:  # the results of one turn stand together, their pictures after them
+            yield ChatMessageUser(content=_content(shown, conversation))
+            shown = []
+        if turn.role == "system":
+            yield ChatMessageSystem(content=turn.text)
+        elif turn.role == "user":
+            yield ChatMessageUser(content=_content(turn.content, conversation))
+        elif turn.role == "assistant":
+            yield ChatMessageAssistant(content=turn.text, tool_calls=_calls(turn) or None)
+        elif turn.images and not pictures_in_results:
+            yield ChatMessageTool(content=SHOWN_BELOW, tool_call_id=turn.tool_call_id)
+            shown += turn.content
+        else:
+            yield ChatMessageTool(content=_content(turn.content, conversation), tool_call_id=turn.tool_call_id)
+    if shown:
+        yield ChatMessageUser(content=_content(shown, conversation))
+
+
+def _as_text(conversation: Conversation) -> "Iterator[ChatMessage]":
+    """The conversation with calls and results written into the text, for models and servers without tool calls."""
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
+
+    results: list[Block] = []
+    for turn in conversation.turns:
+        if turn.role == "tool":
+            results += tool_response(turn.content)
+            continue
+        if results:
+            yield ChatMessageUser(content=_content(results, conversation))
+            results = []
+        if turn.role == "system":
+            yield ChatMessageSystem(content="\n\n".join([turn.text, *offer_tools(conversation.schemas)]))
+        elif turn.role == "user":
+            yield ChatMessageUser(content=_content(turn.content, conversation))
+        else:
+            yield ChatMessageAssistant(content="\n".join(filter(None, [turn.text, *map(write_call, turn.tool_calls)])))
+    if results:
+        yield ChatMessageUser(content=_content(results, conversation))
+
+
+def _content(blocks: Sequence[Block], conversation: Conversation) -> "list[Content]":
+    """Blocks as inspect_ai's content; each picture is encoded once in a conversation."""
+    from inspect_ai.model import ContentImage, ContentText
+
+    content: list[Content] = []
+    for block in blocks:
+        if isinstance(block, Text):
+            content.append(ContentText(text=block.text))
+            continue
+        if block not in conversation.uris:
+            conversation.uris[block] = jpeg_uri(encode_jpeg(np.asarray(conversation.pictures[block])))
+        content.append(ContentImage(image=conversation.uris[block]))
+    return content
+
+
+def _calls(turn: Turn) -> "list[ToolCall]":
+    """The calls of a turn; a name that an API would refuse, from a call that could not be read, is made harmless."""
+    from inspect_ai.tool import ToolCall
+
+    return [
+        ToolCall(
+            id=call.id,
+            function=re.sub(r"[^A-Za-z0-9_-]", "_", call.name)[:64] or "unreadable",
+            arguments=call.arguments,
+        )
+        for call in turn.tool_calls
+    ]
+
+
+def _tools(schemas: Sequence[dict[str, Any]]) -> "list[ToolInfo]":
+    from inspect_ai.tool import ToolInfo
+
+    return [ToolInfo.model_validate(schema["function"]) for schema in schemas]
