@@ -11,6 +11,7 @@ from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build
 from seekerdata.errors import ItemError, SeekerError
+from seekerdata.plan import estimate, probe_models
 from seekerdata.prompts import FILTER, Prompt
 from seekerdata.sample import Sample, Target
 from seekerdata.stage import Drop, Item
@@ -156,10 +157,14 @@ def recipe(out: Path, url: str, **engine: Any) -> BuildRecipe:
             "out": out,
             "source": {"use": "world", "level": 1, "videos": 4, "questions_per_video": 1},
             "filter": {"by": "model", "model": model},
-            "solve": {"by": {"use": "model", "model": model}, "recovery": 0, "direct": 0},
+            "solve": {"by": {"use": "model", "model": model}},
             "engine": {"workers": 1, **engine},
         }
     )
+
+
+def kept_lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if json.loads(line)["status"] == "kept"]
 
 
 def everything(folder: Path) -> bytes:
@@ -189,10 +194,33 @@ def test_a_run_writes_no_key_pays_nothing_twice_and_tries_failures_again(tmp_pat
         assert asked(server) == [1, 1, 1, 1]
         build(recipe(tmp_path / "run", server.url))
         assert asked(server) == [1, 1, 1, 2], "only the failed item is asked again"
+        kinds = {json.loads(line)["output"]["trajectory"]["kind"] for line in kept_lines(tmp_path / "run/solve.jsonl")}
+        assert kinds <= {"look"}, "only a scripted policy makes mistakes when asked to"
         paid = len(server.requests)
         build(recipe(tmp_path / "run", server.url + "/"))
         assert len(server.requests) == paid
     assert KEY.encode() not in everything(tmp_path)
+
+
+def test_plan_counts_calls_and_probes_both_models(tmp_path: Path) -> None:
+    with ChatServer(in_turn(Said("OK"))) as server:
+        planned = recipe(tmp_path / "run", server.url)
+        assert estimate(planned)["model_calls"] == 4 * (2 + 6)
+        assert probe_models(planned) == {"filter": NAME, "solve": NAME}
+    assert [len(request.images) for request in server.requests] == [0, 1]
+    with pytest.raises(SeekerError) as caught:
+        probe_models(planned)
+    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == ["filter", "solve"]
+
+
+def test_a_pool_of_processes_asks_too(tmp_path: Path) -> None:
+    script = in_turn(GOOD)
+    with ChatServer(lambda r: script(r) if r.schema else Said("<answer>A</answer>"), key=KEY) as server:
+        build(recipe(tmp_path / "run", server.url, workers=2))
+        assert sum(request.schema is not None for request in server.requests) == 4
+        with pytest.raises(SeekerError, match="no such model"):
+            server.script = in_turn(Refused(404, "gone"))
+            build(recipe(tmp_path / "other", server.url, workers=2))
 
 
 def test_a_wrong_key_ends_the_run_in_one_line(tmp_path: Path) -> None:
