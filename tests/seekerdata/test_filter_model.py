@@ -1,12 +1,23 @@
 """filter by a model: strict verdicts, one repair, failures that keep the reply, and no key in anything a run writes."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import NO_CHOICES, ChatServer, Dropped, Refused, Request, Said, in_turn
+from servers.openai_server import (
+    NO_CHOICES,
+    TRUNCATED,
+    Called,
+    ChatServer,
+    Dropped,
+    Refused,
+    Request,
+    Said,
+    in_turn,
+)
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build
@@ -146,6 +157,53 @@ def test_a_changed_prompt_is_a_changed_filter(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(stage_file, "FILTER", Prompt(FILTER.text + " "))
     after = fingerprints()
     assert before[0] == after[0] and before[1] != after[1]
+
+
+FAULTS: tuple[Answer, ...] = (
+    Refused(429, retry_after="30"),
+    Refused(500),
+    Dropped(),
+    TRUNCATED,
+    NO_CHOICES,
+    Said(None, finish="content_filter"),
+    Said('{"is_valid": tr', finish="length"),
+    Said("fine by me"),
+    Said(None, calls=(Called("zoom", "{not json"),)),
+)
+
+
+RETRYABLE = ((TRUNCATED,), (NO_CHOICES,))
+"""What is not tried again within a run; the rows are tried again by the next one."""
+
+
+def test_counts_add_up_when_every_fault_happens(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fault hits one question in twenty, once; what the server could not say is said at the second run."""
+
+    async def at_once(seconds: float) -> None: ...
+
+    monkeypatch.setattr("inspect_ai.model._retry._sleep", at_once)
+    questions = {f"What does runner {n} hold?": n % 20 for n in range(100)}
+
+    def script(request: Request) -> Answer:
+        fault = questions[json.loads(request.messages[1]["content"])["question"]]
+        first = server.counts[request.content_hash] == 1 and len(request.messages) == 2
+        return FAULTS[fault] if fault < len(FAULTS) and first else GOOD
+
+    model = {"model": NAME, "retries": 1}
+    outcomes: Counter[str] = Counter()
+    with ChatServer(script) as server:
+        stage = Filter.model_validate({"by": "model", "model": {**model, "base_url": server.url}})
+        for asked in (list(questions), [q for q, fault in questions.items() if FAULTS[fault : fault + 1] in RETRYABLE]):
+            for question in asked:
+                item = Item(sample=sample.model_copy(update={"question": question}))
+                try:
+                    kept = stage.process(item, Workspace(root=Path(), video_root=Path()))
+                    assert isinstance(kept, Item)
+                    outcomes["repaired" if "repaired" in kept.sample.provenance["filter"] else "kept"] += 1
+                except ItemError as error:
+                    outcomes[f"{error.code} {error.retryable}"] += 1
+    assert outcomes == {"kept": 70 + 10, "repaired": 15, "model_refused False": 5, "model_failed True": 10}
+    assert len(server.requests) == 100 + 15 + 10 + 15, "first calls, retries, second run, repairs"
 
 
 def recipe(out: Path, url: str, **engine: Any) -> BuildRecipe:
