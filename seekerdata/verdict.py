@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from seekerdata.errors import ItemError
-from seekerdata.models import ModelSettings, ask, without_secrets
+from seekerdata.models import ModelSettings, ask, connect, without_secrets
 from seekerdata.prompts import REPAIR, Prompt
 from seekerdata.question_rules import Category
 from seekerdata.trajectory import StopReason
@@ -68,6 +68,7 @@ async def decide(settings: ModelSettings, prompt: Prompt, item: str, kind: type[
         SeekerError: a wrong key, an unknown model or a missing package.
         ItemError: `model_failed` without a reply, `model_refused`, `bad_verdict` with the reply that could not be read.
     """
+    connect(settings)
     from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 
     messages: list[ChatMessage] = [ChatMessageSystem(content=prompt.text), ChatMessageUser(content=item)]

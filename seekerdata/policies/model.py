@@ -41,10 +41,11 @@ class Model(Policy):
             SeekerError: a wrong key, an unknown model or a missing package.
             ItemError: `model_failed` when there is no reply after all retries.
         """
-        native = self.calls == "native"
-        in_results = native and connect(self.model).api.tool_result_images()
-        messages = _native(conversation, in_results) if native else _as_text(conversation)
-        tools = _tools(conversation.schemas) if native else []
+        api = connect(self.model).api
+        if self.calls == "native":
+            messages, tools = _native(conversation, api.tool_result_images()), _tools(conversation.schemas)
+        else:
+            messages, tools = _as_text(conversation), []
         return await ask(self.model, list(messages), tools, first_id=conversation.rounds + 1)
 
 

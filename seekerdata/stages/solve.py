@@ -47,6 +47,8 @@ class Solve(Stage):
             )
             for item in items
         )
+        if self.by.playing("recovery") is self.by:  # it plays in one way only, so there is nothing to draw
+            return {name: "look" for _, name, _ in drawn}
         direct = [name for _, name, may in drawn if may][: round(self.direct * len(drawn))]
         rest = [name for _, name, _ in drawn if name not in set(direct)]
         recovery = rest[: round(self.recovery * len(drawn))]
