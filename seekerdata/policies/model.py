@@ -34,6 +34,9 @@ class Model(Policy):
     calls: Literal["native", "text"] = "native"
     """How it calls tools: through its API, or as `<tool_call>` text for models without (Hermes form)."""
 
+    def facts(self) -> dict[str, str]:
+        return {"model": self.model.model, "dialect": self.calls}
+
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         """The model's next turn; `sample` is not read.
 

@@ -78,4 +78,6 @@ class Solve(Stage):
         if not correct:
             return Drop(reason=f"{trajectory.stop}: answered '{trajectory.answer}', not '{sample.answer}'")
         trajectory = trajectory.model_copy(update={"kind": kind, "correct": correct})
-        return item.model_copy(update={"trajectory": trajectory})
+        if facts := self.by.facts():
+            sample = sample.model_copy(update={"provenance": sample.noted("solve", **facts, **trajectory.usage)})
+        return item.model_copy(update={"sample": sample, "trajectory": trajectory})
