@@ -4,6 +4,7 @@ Through transformers without torchvision: the models' own processors need it, so
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,9 @@ CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 """Mean and deviation of the channels for SAM 3."""
 
 INSTALL = "pip install 'videoseeker-toolkit[segment]'"
+
+UNUSABLE = (OSError, ValueError, KeyError, RuntimeError)
+"""What transformers raises for weights that it cannot find, read or fit into the model."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +117,12 @@ def _from_pretrained(kind: str, weights: str, **settings: Any) -> Any:
     except (ImportError, RuntimeError, AttributeError) as error:
         hint = "a torchvision that does not fit torch does this: uninstall it or install the one that fits"
         raise SeekerError(f"transformers {transformers.__version__} has no {kind} ({_line(error)}); {hint}") from None
+    if not folder.is_dir():
+        with suppress(*UNUSABLE):  # what was downloaded once needs no network, and stays the same for all of a run
+            return made_by.from_pretrained(name, local_files_only=True, **settings)
     try:
         return made_by.from_pretrained(name, **settings)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except UNUSABLE as error:
         raise SeekerError(f"{kind} cannot be loaded from {weights}: {_line(error)}; {_how_to_get(name)}") from None
 
 

@@ -1,6 +1,7 @@
 """Fixtures that several packages share: a small clip, a sample about it, a run on the procedural world."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import tiny_models
 from clips import make_clip
 
 from seekerdata.observation import PromptFrame
@@ -75,3 +77,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = build(BuildRecipe.model_validate(recipe))
     assert report.rows == {"qa": 10, "sft": 10, "rl": 3}
     return report.out
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny model by name (`sam2`, `sam3`, `grounding_dino`), made on first use."""
+    for package in ("torch", "transformers"):
+        pytest.importorskip(package, reason=f"needs {package}, of the extra [segment]")
+    import torch
+
+    torch.set_num_threads(1)  # tiny matrices: more threads only wait for each other
+    root = tmp_path_factory.mktemp("weights")
+
+    def folder(name: str) -> Path:
+        return root / name if (root / name).is_dir() else getattr(tiny_models, f"tiny_{name}")(root / name)
+
+    return folder

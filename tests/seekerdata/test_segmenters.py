@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_models
 from clips import make_clip
 
 from seekerdata.errors import ItemError, SeekerError
@@ -195,22 +194,6 @@ def test_without_the_extra_one_line_says_what_to_install(
 
 
 # The real models
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny model by name, made on first use."""
-    for package in ("torch", "transformers"):
-        pytest.importorskip(package, reason=f"needs {package}, of the extra [segment]")
-    import torch
-
-    torch.set_num_threads(1)  # tiny matrices: more threads only wait for each other
-    root = tmp_path_factory.mktemp("weights")
-
-    def folder(name: str) -> Path:
-        return root / name if (root / name).is_dir() else getattr(tiny_models, f"tiny_{name}")(root / name)
-
-    return folder
 
 
 Tiny = Callable[[str], Path]
