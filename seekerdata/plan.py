@@ -54,9 +54,9 @@ def _worker(recipe: BuildRecipe, name: str) -> str:
 
 
 def _calls_each(recipe: BuildRecipe) -> int:
-    """Model calls for one item at most: a verdict and its repair, and the rounds of a model that plays."""
+    """Model calls for one item at most: verdicts and their repairs, and the rounds of a model that plays."""
     played = hasattr(recipe.solve.by, "model") * (recipe.solve.rollout.max_rounds + 1)
-    return played + 2 * [recipe.filter.by, recipe.verify.by].count("model")
+    return played + 2 * [recipe.filter.by, recipe.verify.by, recipe.render.by].count("model")
 
 
 def _existing(folder: Path) -> Path:

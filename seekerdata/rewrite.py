@@ -7,13 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from seekerdata.reference import VP, content_words, find_reference, name_words, put_vp, words_of
-from seekerdata.sample import VideoRef
-from seekerdata.verdict import TargetVerdict
+from seekerdata.reference import VP, content_words, find_reference, name_words, put_phrase, put_vp, words_of
+from seekerdata.sample import Target, VideoRef
+from seekerdata.verdict import PhraseVerdict, TargetVerdict
 
 TAG_WORDS = (3, 10)
 DIGIT_S = 0.051
 """Half of the last digit that is shown of a time: a video of 19.97 s is shown as 20.0 s."""
+FREE_WORDS = {"the", "a", "an", "of"}
+"""What a natural sentence may need or lose where a phrase is put into it."""
 
 
 def check_target(verdict: TargetVerdict, video: VideoRef, question: str, options: Sequence[str]) -> None:
@@ -35,6 +37,42 @@ def check_target(verdict: TargetVerdict, video: VideoRef, question: str, options
         raise ValueError(f"window: it ends at {end_s} s, the video at {video.duration_s:.1f} s")
     _check_question(verdict, question)
     _check_options(verdict, options)
+
+
+def check_phrase(verdict: PhraseVerdict, target: Target, phrase: str) -> None:
+    """Whether a model's question and options say what they said with `<vp>`.
+
+    Raises:
+        ValueError: what is wrong, and in which text.
+    """
+    if len(verdict.options) != len(target.vp_options):
+        raise ValueError(f"options: there are {len(verdict.options)}, not {len(target.vp_options)}")
+    places = ["question", *(f"options.{n}" for n in range(len(verdict.options)))]
+    before, after = [target.vp_question, *target.vp_options], [verdict.question, *verdict.options]
+    for place, old, new in zip(places, before, after, strict=True):
+        if fault := _phrase_fault(old, new, target, phrase):
+            raise ValueError(f"{place}: {fault}")
+
+
+def _phrase_fault(old: str, new: str, target: Target, phrase: str) -> str:
+    """What is wrong with one text after `<vp>` was exchanged for the phrase; empty if nothing is."""
+    if VP not in old:
+        return "" if new == old else f"it has no {VP} and is not the same as before"
+    if VP in new:
+        return f"{VP} still stands in it"
+    words = words_of(put_phrase(old, phrase)), words_of(new)
+    wanted, said = map(Counter, words)
+    of_phrase = set(words_of(phrase)) - FREE_WORDS
+    if lost := next((word for word in words_of(phrase) if word in of_phrase and said[word] < wanted[word]), ""):
+        return f"the phrase's word '{lost}' is missing"
+    telling = content_words(target.tag) | content_words(target.description)
+    if word := next((word for word in sorted(telling) if said[word] > wanted[word]), ""):
+        return f"the word '{word}' tells what the marked thing is"
+    if any(said[word] != wanted[word] for word in {*said, *wanted} - FREE_WORDS):
+        return "other words than those of the phrase were added or lost"
+    passed_over = of_phrase | FREE_WORDS
+    rests = [[word for word in text if word not in passed_over] for text in words]
+    return "" if rests[0] == rests[1] else "its words stand in another order"
 
 
 def replaced(before: str, after: str) -> tuple[str, ...] | None:

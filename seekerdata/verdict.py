@@ -81,6 +81,13 @@ class TargetVerdict(Verdict):
         return self
 
 
+class PhraseVerdict(Verdict):
+    """A question and its options with a phrase in place of `<vp>`."""
+
+    question: str
+    options: list[str]
+
+
 @dataclass(frozen=True)
 class Decision(Generic[V]):
     """A verdict, and what it took."""
