@@ -82,12 +82,22 @@ def build(
 
 
 @app.command()
-def plan(recipe: RecipePath, changes: Changes = None, out: Out = None, as_json: Json = False) -> None:
+def plan(
+    recipe: RecipePath,
+    changes: Changes = None,
+    out: Out = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Ask each model of the recipe for one word.")] = False,
+    as_json: Json = False,
+) -> None:
     """Say what a build would do: items, model calls, tokens, disk. No work is done."""
     with user_errors():
-        from seekerdata.plan import estimate
+        from seekerdata.plan import estimate, probe_models
 
-        facts = estimate(_recipe(recipe, changes, out))
+        read = _recipe(recipe, changes, out)
+        facts = estimate(read)
+        if probe:
+            answered = probe_models(read)
+            facts["models_answer"] = ", ".join(f"{stage} ({name})" for stage, name in answered.items()) or "none named"
         _emit(facts, as_json, lambda: _print_plan(facts))
 
 

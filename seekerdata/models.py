@@ -32,7 +32,7 @@ _USERS = {401: "the key is wrong or missing", 404: "there is no such model or ad
 """Statuses that concern every item, and what they mean to the user."""
 _FINAL = {400, 413, 422}
 """Statuses that the same request would get again."""
-_SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)$")
+_SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)S?$")
 _MARKUP = re.compile(r"\[/?[a-z ]*\]")
 _OWN_RETRIES = ("openai/", "openai-api/")
 """Providers whose SDK retries by itself; that is switched off, so that `retries` says all there is."""

@@ -3,12 +3,15 @@
 Figures are upper bounds: they take it that no item is dropped.
 """
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
 
 from seekerdata.build import STAGES, BuildRecipe
+from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger
+from seekerdata.models import probe
 from seekerdata.stage import Status
 
 FRAME_BYTES = 250_000
@@ -51,6 +54,31 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
 def _worker(recipe: BuildRecipe, name: str) -> str:
     by = getattr(recipe, name).by
     return by if isinstance(by, str) else by.plugin_name()
+
+
+def probe_models(recipe: BuildRecipe) -> dict[str, str]:
+    """Ask every model that a recipe names for one word (those shown frames, about a picture); who answered, by stage.
+
+    Raises:
+        SeekerError: one line for each that does not answer: no server, a wrong key, no such model, no pictures.
+    """
+    named = {
+        "filter": (recipe.filter.model, False),
+        "verify": (recipe.verify.model, True),
+        "render": (recipe.render.model, False),
+        "solve": (getattr(recipe.solve.by, "model", None), True),
+    }
+    answered, faults = {}, []
+    for stage, (model, pictures) in named.items():
+        if model:
+            try:
+                asyncio.run(probe(model, pictures))
+                answered[stage] = model.model
+            except SeekerError as error:
+                faults.append(f"{stage}: {error}")
+    if faults:
+        raise SeekerError("\n".join(faults))
+    return answered
 
 
 def _calls_each(recipe: BuildRecipe) -> int:

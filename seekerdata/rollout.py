@@ -84,6 +84,10 @@ class Policy(Plugin):
         """This policy, asked for a kind of play (`look`, `direct`, `recovery`). Only scripted ones differ."""
         return self
 
+    def facts(self) -> dict[str, str]:
+        """What made its words, for provenance: the model's name. Nothing if no model did."""
+        return {}
+
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         """The next assistant turn: text with `<think>` and `<answer>`, and calls (structured or inside the text)."""
         raise NotImplementedError

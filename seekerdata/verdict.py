@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seekerdata.errors import ItemError
-from seekerdata.models import ModelSettings, ask, without_secrets
+from seekerdata.models import ModelSettings, ask, connect, without_secrets
 from seekerdata.prompts import REPAIR, Prompt
 from seekerdata.question_rules import Category
 from seekerdata.trajectory import StopReason
@@ -117,6 +117,7 @@ async def decide(
         SeekerError: a wrong key, an unknown model or a missing package.
         ItemError: `model_failed` without a reply, `model_refused`, `bad_verdict` with the reply that is at fault.
     """
+    connect(settings)
     from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 
     asked = item if isinstance(item, str) else list(item)

@@ -34,6 +34,9 @@ class Model(Policy):
     calls: Literal["native", "text"] = "native"
     """How it calls tools: through its API, or as `<tool_call>` text for models without (Hermes form)."""
 
+    def facts(self) -> dict[str, str]:
+        return {"model": self.model.model, "dialect": self.calls}
+
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         """The model's next turn; `sample` is not read.
 
@@ -41,10 +44,11 @@ class Model(Policy):
             SeekerError: a wrong key, an unknown model or a missing package.
             ItemError: `model_failed` when there is no reply after all retries.
         """
-        native = self.calls == "native"
-        in_results = native and connect(self.model).api.tool_result_images()
-        messages = _native(conversation, in_results) if native else _as_text(conversation)
-        tools = _tools(conversation.schemas) if native else []
+        api = connect(self.model).api
+        if self.calls == "native":
+            messages, tools = _native(conversation, api.tool_result_images()), _tools(conversation.schemas)
+        else:
+            messages, tools = _as_text(conversation), []
         return await ask(self.model, list(messages), tools, first_id=conversation.rounds + 1)
 
 

@@ -47,6 +47,8 @@ class Solve(Stage):
             )
             for item in items
         )
+        if self.by.playing("recovery") is self.by:  # it plays in one way only, so there is nothing to draw
+            return {name: "look" for _, name, _ in drawn}
         direct = [name for _, name, may in drawn if may][: round(self.direct * len(drawn))]
         rest = [name for _, name, _ in drawn if name not in set(direct)]
         recovery = rest[: round(self.recovery * len(drawn))]
@@ -76,4 +78,6 @@ class Solve(Stage):
         if not correct:
             return Drop(reason=f"{trajectory.stop}: answered '{trajectory.answer}', not '{sample.answer}'")
         trajectory = trajectory.model_copy(update={"kind": kind, "correct": correct})
-        return item.model_copy(update={"trajectory": trajectory})
+        if facts := self.by.facts():
+            sample = sample.model_copy(update={"provenance": sample.noted("solve", **facts, **trajectory.usage)})
+        return item.model_copy(update={"sample": sample, "trajectory": trajectory})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from seekerdata.models import ModelRole, as_content
+from seekerdata.models import ModelRole, as_content, connect
 from seekerdata.observation import look_at_video
 from seekerdata.prompts import VERIFY
 from seekerdata.reference import VP, find_reference, put_vp
@@ -84,6 +84,7 @@ class Verify(Stage):
         def check(verdict: TargetVerdict) -> None:
             check_target(verdict, sample.video, sample.question, sample.options)
 
+        connect(model)
         asked = self._shown(sample, workspace)
         decision = asyncio.run(decide(model, VERIFY, asked, TargetVerdict, check))
         verdict, why = decision.verdict, " ".join(decision.verdict.reason.split())

@@ -1,16 +1,28 @@
 """filter by a model: strict verdicts, one repair, failures that keep the reply, and no key in anything a run writes."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import NO_CHOICES, ChatServer, Dropped, Refused, Request, Said, in_turn
+from servers.openai_server import (
+    NO_CHOICES,
+    TRUNCATED,
+    Called,
+    ChatServer,
+    Dropped,
+    Refused,
+    Request,
+    Said,
+    in_turn,
+)
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build
 from seekerdata.errors import ItemError, SeekerError
+from seekerdata.plan import estimate, probe_models
 from seekerdata.prompts import FILTER, Prompt
 from seekerdata.sample import Sample, Target
 from seekerdata.stage import Drop, Item
@@ -147,6 +159,53 @@ def test_a_changed_prompt_is_a_changed_filter(monkeypatch: pytest.MonkeyPatch) -
     assert before[0] == after[0] and before[1] != after[1]
 
 
+FAULTS: tuple[Answer, ...] = (
+    Refused(429, retry_after="30"),
+    Refused(500),
+    Dropped(),
+    TRUNCATED,
+    NO_CHOICES,
+    Said(None, finish="content_filter"),
+    Said('{"is_valid": tr', finish="length"),
+    Said("fine by me"),
+    Said(None, calls=(Called("zoom", "{not json"),)),
+)
+
+
+RETRYABLE = ((TRUNCATED,), (NO_CHOICES,))
+"""What is not tried again within a run; the rows are tried again by the next one."""
+
+
+def test_counts_add_up_when_every_fault_happens(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fault hits one question in twenty, once; what the server could not say is said at the second run."""
+
+    async def at_once(seconds: float) -> None: ...
+
+    monkeypatch.setattr("inspect_ai.model._retry._sleep", at_once)
+    questions = {f"What does runner {n} hold?": n % 20 for n in range(100)}
+
+    def script(request: Request) -> Answer:
+        fault = questions[json.loads(request.messages[1]["content"])["question"]]
+        first = server.counts[request.content_hash] == 1 and len(request.messages) == 2
+        return FAULTS[fault] if fault < len(FAULTS) and first else GOOD
+
+    model = {"model": NAME, "retries": 1}
+    outcomes: Counter[str] = Counter()
+    with ChatServer(script) as server:
+        stage = Filter.model_validate({"by": "model", "model": {**model, "base_url": server.url}})
+        for asked in (list(questions), [q for q, fault in questions.items() if FAULTS[fault : fault + 1] in RETRYABLE]):
+            for question in asked:
+                item = Item(sample=sample.model_copy(update={"question": question}))
+                try:
+                    kept = stage.process(item, Workspace(root=Path(), video_root=Path()))
+                    assert isinstance(kept, Item)
+                    outcomes["repaired" if "repaired" in kept.sample.provenance["filter"] else "kept"] += 1
+                except ItemError as error:
+                    outcomes[f"{error.code} {error.retryable}"] += 1
+    assert outcomes == {"kept": 70 + 10, "repaired": 15, "model_refused False": 5, "model_failed True": 10}
+    assert len(server.requests) == 100 + 15 + 10 + 15, "first calls, retries, second run, repairs"
+
+
 def recipe(out: Path, url: str, **engine: Any) -> BuildRecipe:
     """A build whose filter and whose teacher are models."""
     model = {"model": NAME, "base_url": url, "retries": 0}
@@ -156,10 +215,14 @@ def recipe(out: Path, url: str, **engine: Any) -> BuildRecipe:
             "out": out,
             "source": {"use": "world", "level": 1, "videos": 4, "questions_per_video": 1},
             "filter": {"by": "model", "model": model},
-            "solve": {"by": {"use": "model", "model": model}, "recovery": 0, "direct": 0},
+            "solve": {"by": {"use": "model", "model": model}},
             "engine": {"workers": 1, **engine},
         }
     )
+
+
+def kept_lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if json.loads(line)["status"] == "kept"]
 
 
 def everything(folder: Path) -> bytes:
@@ -189,10 +252,33 @@ def test_a_run_writes_no_key_pays_nothing_twice_and_tries_failures_again(tmp_pat
         assert asked(server) == [1, 1, 1, 1]
         build(recipe(tmp_path / "run", server.url))
         assert asked(server) == [1, 1, 1, 2], "only the failed item is asked again"
+        kinds = {json.loads(line)["output"]["trajectory"]["kind"] for line in kept_lines(tmp_path / "run/solve.jsonl")}
+        assert kinds <= {"look"}, "only a scripted policy makes mistakes when asked to"
         paid = len(server.requests)
         build(recipe(tmp_path / "run", server.url + "/"))
         assert len(server.requests) == paid
     assert KEY.encode() not in everything(tmp_path)
+
+
+def test_plan_counts_calls_and_probes_both_models(tmp_path: Path) -> None:
+    with ChatServer(in_turn(Said("OK"))) as server:
+        planned = recipe(tmp_path / "run", server.url)
+        assert estimate(planned)["model_calls"] == 4 * (2 + 6)
+        assert probe_models(planned) == {"filter": NAME, "solve": NAME}
+    assert [len(request.images) for request in server.requests] == [0, 1]
+    with pytest.raises(SeekerError) as caught:
+        probe_models(planned)
+    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == ["filter", "solve"]
+
+
+def test_a_pool_of_processes_asks_too(tmp_path: Path) -> None:
+    script = in_turn(GOOD)
+    with ChatServer(lambda r: script(r) if r.schema else Said("<answer>A</answer>"), key=KEY) as server:
+        build(recipe(tmp_path / "run", server.url, workers=2))
+        assert sum(request.schema is not None for request in server.requests) == 4
+        with pytest.raises(SeekerError, match="no such model"):
+            server.script = in_turn(Refused(404, "gone"))
+            build(recipe(tmp_path / "other", server.url, workers=2))
 
 
 def test_a_wrong_key_ends_the_run_in_one_line(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
@@ -18,8 +19,11 @@ from seekerdata.plugin import make
 from seekerdata.policies.model import SHOWN_BELOW, Model
 from seekerdata.rollout import RolloutSettings, rollout
 from seekerdata.sample import Sample, Target
+from seekerdata.stage import Drop, Item
+from seekerdata.stages.solve import Solve
 from seekerdata.trajectory import StopReason, Trajectory
 from seekerdata.video import Video
+from seekerdata.workspace import Workspace
 
 NAME = "openai-api/local/any"
 VIEW = Called("view_visual_prompt", {"frame_path": "prompt_1"})
@@ -181,6 +185,21 @@ def test_each_picture_is_encoded_once(
         play(server, sample, video, prompts)
     assert [len(request.images) for request in server.requests] == [6, 7, 8]
     assert len(encoded) == 7
+
+
+def test_a_solved_row_says_which_model_and_what_it_took(sample: Sample, clip_path: Path) -> None:
+    with ChatServer(in_turn(ANSWER, Said("<answer>C</answer>"))) as server:
+        policy = {"use": "model", "model": {"model": NAME, "base_url": server.url}}
+        stage, place = (
+            Solve.model_validate({"by": policy}),
+            Workspace(root=clip_path.parent, video_root=clip_path.parent),
+        )
+        assert stage.assign([Item(sample=sample)]) == {"q1": "look"}, "only a scripted policy is asked for mistakes"
+        solved, missed = (stage.process(Item(sample=sample), place) for _ in range(2))
+    assert isinstance(solved, Item) and solved.trajectory and solved.trajectory.correct
+    facts = {"model": NAME, "dialect": "native", "calls": 1, "input_tokens": 100, "output_tokens": 10}
+    assert solved.sample.provenance["solve"] == facts
+    assert missed == Drop(reason="answered: answered 'C', not 'B'")
 
 
 def test_the_server_decides_nothing_but_the_model_does() -> None:

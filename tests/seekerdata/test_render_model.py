@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import ChatServer, Refused, Said, in_turn
+from servers.openai_server import ChatServer, Refused, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 
-from seekerdata.build import BuildRecipe
+from seekerdata.build import BuildRecipe, build
 from seekerdata.errors import ItemError
 from seekerdata.instance import Instance, Sighting, encode_mask
-from seekerdata.plan import estimate
+from seekerdata.plan import estimate, probe_models
 from seekerdata.prompts import RENDER, Prompt
 from seekerdata.reference import put_phrase
 from seekerdata.rewrite import check_phrase
@@ -168,8 +168,58 @@ def test_a_changed_prompt_is_a_changed_rewriting(monkeypatch: pytest.MonkeyPatch
     assert before[0] == after[0] and before[1] != after[1]
 
 
-def test_the_plan_counts_each_verdict_and_its_repair(tmp_path: Path) -> None:
-    asks = {"by": "model", "model": NAME}
-    recipe = {"name": "t", "out": tmp_path / "out", "source": {"use": "world", "videos": 2, "questions_per_video": 1}}
-    planned = BuildRecipe.model_validate({**recipe, "verify": asks, "render": asks})
-    assert estimate(planned)["model_calls"] == 2 * 4
+def recipe(out: Path, **stages: Any) -> BuildRecipe:
+    source = {"use": "world", "level": 1, "videos": 3, "questions_per_video": 1}
+    stages |= {"filter": {"allow": ["counting"]}, "engine": {"workers": 1}}
+    return BuildRecipe.model_validate(
+        {
+            "name": "t",
+            "out": out,
+            "source": source,
+            "filter": {"allow": ["counting"]},
+            "engine": {"workers": 1},
+            **stages,
+        }
+    )
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(row["status"] == "kept" for row in found), found
+    return [row["output"]["sample"] for row in found]
+
+
+def test_the_plan_counts_each_verdict_and_its_repair_and_probes_both(tmp_path: Path) -> None:
+    with ChatServer(in_turn(Said("OK"))) as server:
+        asks = {"by": "model", "model": {"model": NAME, "base_url": server.url}}
+        planned = recipe(tmp_path / "out", verify=asks, render=asks)
+        assert estimate(planned)["model_calls"] == 3 * 4
+        assert probe_models(planned) == {"verify": NAME, "render": NAME}
+    assert [len(request.images) for request in server.requests] == [1, 0]
+
+
+def test_a_build_with_both_models_pays_nothing_twice(tmp_path: Path) -> None:
+    build(recipe(tmp_path / "known"))
+    known = {row["question"]: row["target"] for row in rows(tmp_path / "known/verify.jsonl")}
+
+    def script(request: Request) -> Answer:
+        fields = json.loads(request.messages[1]["content"] if not request.images else request.parts[-1]["text"])
+        if "phrase" in fields:
+            texts = [put_phrase(text, fields["phrase"]) for text in (fields["question"], *fields["options"])]
+            return said(texts[0], texts[1:])
+        target = known[fields["question"]]
+        texts = {"question": target["vp_question"], "options": target["vp_options"], "reason": "seen"}
+        decided = {"is_valid": True, "category": "none", "shape": "arrow", "description": target["description"]}
+        start_s, end_s = target["window_s"]
+        window = {"start_s": start_s, "end_s": min(end_s, fields["duration_s"])}
+        return Said(json.dumps({**decided, **texts, "tag": f"the painted {target['tag']}", "window": window}))
+
+    with ChatServer(script) as server:
+        asks = {"by": "model", "model": {"model": NAME, "base_url": server.url, "retries": 0}}
+        planned = recipe(tmp_path / "run", verify=asks, render=asks)
+        report = build(planned)
+        made = rows(tmp_path / "run/render.jsonl")
+        assert report.rows["qa"] == len(made) == 3 and len(server.requests) == 6
+        assert [sample["provenance"][stage]["calls"] for sample in made for stage in ("verify", "render")] == [1] * 6
+        build(planned)
+        assert len(server.requests) == 6
