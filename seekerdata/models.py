@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -17,10 +17,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instructions import escape_markers
 from seekerdata.rollout import Reply
-from seekerdata.trajectory import StopReason, ToolCall
+from seekerdata.trajectory import Block, Image, StopReason, Text, ToolCall
 
 if TYPE_CHECKING:
-    from inspect_ai.model import ChatMessage, GenerateConfig, Model, ModelOutput
+    from inspect_ai.model import ChatMessage, Content, GenerateConfig, Model, ModelOutput
     from inspect_ai.tool import ToolInfo
 
 _STOPS = {
@@ -135,6 +135,15 @@ async def ask(
     if output.empty:
         raise ItemError("model_failed", f"{settings.model}: an empty reply without any choice", retryable=True)
     return _read(output, first_id)
+
+
+def as_content(blocks: Sequence[Block], uri: Callable[[Image], str]) -> "list[Content]":
+    """Blocks in their order as inspect_ai's content; `uri` gives the data URI of a picture."""
+    from inspect_ai.model import ContentImage, ContentText
+
+    return [
+        ContentText(text=block.text) if isinstance(block, Text) else ContentImage(image=uri(block)) for block in blocks
+    ]
 
 
 async def probe(settings: ModelSettings, pictures: bool = False) -> None:

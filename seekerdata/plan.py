@@ -57,12 +57,17 @@ def _worker(recipe: BuildRecipe, name: str) -> str:
 
 
 def probe_models(recipe: BuildRecipe) -> dict[str, str]:
-    """Ask every model that a recipe names for one word (the one that plays, about a picture); who answered, by stage.
+    """Ask every model that a recipe names for one word (those shown frames, about a picture); who answered, by stage.
 
     Raises:
         SeekerError: one line for each that does not answer: no server, a wrong key, no such model, no pictures.
     """
-    named = {"filter": (recipe.filter.model, False), "solve": (getattr(recipe.solve.by, "model", None), True)}
+    named = {
+        "filter": (recipe.filter.model, False),
+        "verify": (recipe.verify.model, True),
+        "render": (recipe.render.model, False),
+        "solve": (getattr(recipe.solve.by, "model", None), True),
+    }
     answered, faults = {}, []
     for stage, (model, pictures) in named.items():
         if model:
@@ -77,9 +82,9 @@ def probe_models(recipe: BuildRecipe) -> dict[str, str]:
 
 
 def _calls_each(recipe: BuildRecipe) -> int:
-    """Model calls for one item at most: a verdict and its repair, and the rounds of a model that plays."""
+    """Model calls for one item at most: verdicts and their repairs, and the rounds of a model that plays."""
     played = hasattr(recipe.solve.by, "model") * (recipe.solve.rollout.max_rounds + 1)
-    return played + 2 * (recipe.filter.by == "model")
+    return played + 2 * [recipe.filter.by, recipe.verify.by, recipe.render.by].count("model")
 
 
 def _existing(folder: Path) -> Path:

@@ -54,6 +54,7 @@ _PERSON = {
     "player's",
     "baby",
 }
+_PRONOUNS = {"he", "him", "his", "she", "her", "hers", "it", "its", "they", "them", "their"}
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 
 
@@ -82,6 +83,21 @@ def put_vp(text: str, reference: str) -> str:
     if not reference:
         return text
     return re.sub(rf"(?<!\w){re.escape(reference)}(?!\w)", VP, text, flags=re.IGNORECASE)
+
+
+def words_of(text: str) -> list[str]:
+    """The words in lower case, each without a possessive 's."""
+    return [re.sub(r"['’]s$", "", word.lower()) for word in _WORD.findall(text)]
+
+
+def content_words(name: str) -> set[str]:
+    """The words of a name that say what is meant: no articles, pronouns or joining words."""
+    return set(words_of(name)) - _DETERMINERS - _JOINERS
+
+
+def name_words(name: str) -> set[str]:
+    """Words that may stand for the thing of this name: its own, its pronouns, and for a person any word for one."""
+    return content_words(name) | _heads(words_of(name)) | _PRONOUNS
 
 
 def put_phrase(text: str, phrase: str) -> str:

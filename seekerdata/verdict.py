@@ -6,16 +6,20 @@ A reply that cannot be read is never a verdict; it is kept in the error.
 import json
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seekerdata.errors import ItemError
 from seekerdata.models import ModelSettings, ask, connect, without_secrets
 from seekerdata.prompts import REPAIR, Prompt
 from seekerdata.question_rules import Category
 from seekerdata.trajectory import StopReason
+
+if TYPE_CHECKING:
+    from inspect_ai.model import ChatMessage, Content
 
 KEPT_CHARS = 2000
 """How much of an unreadable reply is kept."""
@@ -46,6 +50,44 @@ class FilterVerdict(Verdict):
         return self
 
 
+class WindowVerdict(Verdict):
+    """One stretch of the video, in seconds from its start."""
+
+    start_s: float = Field(ge=0, allow_inf_nan=False)
+    end_s: float = Field(ge=0, allow_inf_nan=False)
+
+
+class TargetVerdict(Verdict):
+    """Which one thing in the video a question means, after the paper's five steps; empty words if it is not valid."""
+
+    is_valid: bool
+    category: Literal["none", "absent", "ambiguous", "unanswerable", "other"]
+    reason: str
+    description: str
+    tag: str
+    window: WindowVerdict | None
+    question: str
+    options: list[str]
+    shape: Literal[
+        "none", "rectangle", "mask_contour", "ellipse", "triangle", "scribble", "point", "arrow", "set_of_mark"
+    ]
+
+    @model_validator(mode="after")
+    def _agreeing(self) -> "TargetVerdict":
+        if self.is_valid != (self.category == "none"):
+            raise ValueError("category must be none exactly if is_valid is true")
+        if self.is_valid and (self.window is None or self.shape == "none"):
+            raise ValueError("a valid question needs a window and a shape")
+        return self
+
+
+class PhraseVerdict(Verdict):
+    """A question and its options with a phrase in place of `<vp>`."""
+
+    question: str
+    options: list[str]
+
+
 @dataclass(frozen=True)
 class Decision(Generic[V]):
     """A verdict, and what it took."""
@@ -55,23 +97,31 @@ class Decision(Generic[V]):
     """For provenance: model, prompt hash, calls, tokens, and whether the reply had to be repaired."""
 
 
-async def decide(settings: ModelSettings, prompt: Prompt, item: str, kind: type[V]) -> Decision[V]:
+async def decide(
+    settings: ModelSettings,
+    prompt: Prompt,
+    item: "str | Sequence[Content]",
+    kind: type[V],
+    check: Callable[[V], None] = lambda verdict: None,
+) -> Decision[V]:
     """Ask a model for a verdict about one item.
 
     Args:
         settings: the model.
         prompt: what to decide.
-        item: the item's message (`prompt.item(...)`).
+        item: the item's message: `prompt.item(...)`, or pictures and that text.
         kind: the verdict's class.
+        check: raises `ValueError` with what is wrong about a verdict that can be read; repaired alike.
 
     Raises:
         SeekerError: a wrong key, an unknown model or a missing package.
-        ItemError: `model_failed` without a reply, `model_refused`, `bad_verdict` with the reply that could not be read.
+        ItemError: `model_failed` without a reply, `model_refused`, `bad_verdict` with the reply that is at fault.
     """
     connect(settings)
-    from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser
 
-    messages: list[ChatMessage] = [ChatMessageSystem(content=prompt.text), ChatMessageUser(content=item)]
+    asked = item if isinstance(item, str) else list(item)
+    messages: list[ChatMessage] = [ChatMessageSystem(content=prompt.text), ChatMessageUser(content=asked)]
     usage: Counter[str] = Counter()
     fault, said = "", ""
     for repaired in (False, True):
@@ -82,6 +132,7 @@ async def decide(settings: ModelSettings, prompt: Prompt, item: str, kind: type[
         said = reply.text
         try:
             verdict = read_verdict(said, kind)
+            check(verdict)
         except ValueError as error:
             fault = "it was cut off" if reply.stop == StopReason.TOO_LONG else str(error)
             messages += [ChatMessageAssistant(content=said)] * bool(said)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from seekerdata.dialect import offer_tools, tool_response, write_call
-from seekerdata.models import ModelRole, ask, connect
+from seekerdata.models import ModelRole, as_content, ask, connect
 from seekerdata.rollout import Conversation, Policy, Reply
 from seekerdata.sample import Sample
-from seekerdata.trajectory import Block, Text, Turn
+from seekerdata.trajectory import Block, Image, Turn
 from seekerdata.workspace import encode_jpeg, jpeg_uri
 
 if TYPE_CHECKING:
@@ -100,17 +100,13 @@ def _as_text(conversation: Conversation) -> "Iterator[ChatMessage]":
 
 def _content(blocks: Sequence[Block], conversation: Conversation) -> "list[Content]":
     """Blocks as inspect_ai's content; each picture is encoded once in a conversation."""
-    from inspect_ai.model import ContentImage, ContentText
 
-    content: list[Content] = []
-    for block in blocks:
-        if isinstance(block, Text):
-            content.append(ContentText(text=block.text))
-            continue
-        if block not in conversation.uris:
-            conversation.uris[block] = jpeg_uri(encode_jpeg(np.asarray(conversation.pictures[block])))
-        content.append(ContentImage(image=conversation.uris[block]))
-    return content
+    def uri(image: Image) -> str:
+        if image not in conversation.uris:
+            conversation.uris[image] = jpeg_uri(encode_jpeg(np.asarray(conversation.pictures[image])))
+        return conversation.uris[image]
+
+    return as_content(blocks, uri)
 
 
 def _calls(turn: Turn) -> "list[ToolCall]":

@@ -1,17 +1,22 @@
 """render: draw the mark on the chosen frame and say so in the question. Eight shapes in equal shares."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seekerdata.colour import contrasting_colour
 from seekerdata.instance import decode_mask
+from seekerdata.models import ModelRole
 from seekerdata.plugin import make, picked
+from seekerdata.prompts import RENDER
 from seekerdata.reference import put_phrase
-from seekerdata.sample import Sample, digest
+from seekerdata.rewrite import check_phrase
+from seekerdata.sample import Sample, Target, digest
 from seekerdata.stage import Drop, Item, Stage
+from seekerdata.verdict import PhraseVerdict, decide
 from seekerdata.visual_prompt import COLOURS, SHAPES, Shape, VisualPrompt
 from seekerdata.workspace import Workspace
 
@@ -26,12 +31,28 @@ def eight_shapes() -> tuple[Shape, ...]:
 class Render(Stage):
     """Marks the target with one of the shapes, equal shares of each, and puts the shape's phrase in the question."""
 
-    by: Literal["template"] = "template"
-    """Who puts the phrase into the question."""
+    by: Literal["template", "model"] = "template"
+    """Who puts the phrase into the question: `template` writes it as it is, a text model so that it reads well."""
+    model: ModelRole | None = None
+    """The model of `by: model`."""
     shapes: tuple[Annotated[Shape, picked("shapes")], ...] = Field(default_factory=eight_shapes, min_length=1)
     seed: int = 0
 
     sees_all = True
+
+    @model_validator(mode="after")
+    def _agreeing(self) -> "Render":
+        if self.by == "model" and not self.model:
+            raise ValueError("by: model needs a model, such as model: openai-api/local/qwen")
+        if self.by == "template" and self.model:
+            raise ValueError("a model is named, but a template writes; say by: model")
+        return self
+
+    def fingerprint(self) -> str:
+        """A changed prompt is a changed rewriting; a template is what it was before models could write."""
+        if self.model:
+            return digest([super().fingerprint(), RENDER.hash])
+        return self.fingerprint_without(frozenset({"model"}))
 
     def assign(self, items: Iterable[Item]) -> dict[str, int]:
         """The place of each id's shape in `shapes`: ids in the order of their hashes take the shapes in turn, so that
@@ -42,13 +63,15 @@ class Render(Stage):
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         sample = item.sample
         prompt = self.mark(sample, self.shapes[assigned], workspace)
-        target = sample.target
+        target, model = sample.target, self.model
+        written = _by_model(target, prompt.phrase, model) if model else _by_template(target, prompt.phrase)
+        question, options, facts = written
         update = {
             "visual_prompts": (prompt,),
             "text_question": sample.question,
-            "question": put_phrase(target.vp_question, prompt.phrase),
-            "options": tuple(put_phrase(option, prompt.phrase) for option in target.vp_options),
-            "provenance": sample.noted("render", by=self.by, shape=prompt.shape),
+            "question": question,
+            "options": options,
+            "provenance": sample.noted("render", by=self.by, shape=prompt.shape, **facts),
         }
         return item.model_copy(update={"sample": sample.model_copy(update=update)})
 
@@ -74,3 +97,19 @@ class Render(Stage):
             image=workspace.write_frame(canvas),
             raw_image=workspace.write_frame(frame.rgb),
         )
+
+
+def _by_template(target: Target, phrase: str) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    options = tuple(put_phrase(option, phrase) for option in target.vp_options)
+    return put_phrase(target.vp_question, phrase), options, {}
+
+
+def _by_model(target: Target, phrase: str, model: ModelRole) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    """Asked by the texts with `<vp>` and the phrase; neither the answer nor what the target is are shown."""
+
+    def check(verdict: PhraseVerdict) -> None:
+        check_phrase(verdict, target, phrase)
+
+    asked = RENDER.item(question=target.vp_question, options=target.vp_options, phrase=phrase)
+    decision = asyncio.run(decide(model, RENDER, asked, PhraseVerdict, check))
+    return decision.verdict.question, tuple(decision.verdict.options), decision.facts

@@ -1,24 +1,70 @@
 """verify: is the target the only thing its words could mean, what is it, and when must one look?"""
 
-from typing import Any, Literal
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from pydantic import Field, model_validator
+
+from seekerdata.models import ModelRole, as_content, connect
+from seekerdata.observation import look_at_video
+from seekerdata.prompts import VERIFY
 from seekerdata.reference import VP, find_reference, put_vp
-from seekerdata.sample import Sample, Target
+from seekerdata.rewrite import check_target
+from seekerdata.sample import Sample, Target, digest
+from seekerdata.sampling import fps_capped
 from seekerdata.stage import Drop, Item, Stage
-from seekerdata.workspace import Workspace
+from seekerdata.trajectory import Text
+from seekerdata.verdict import TargetVerdict, decide
+from seekerdata.workspace import Workspace, encode_jpeg, jpeg_uri
+
+if TYPE_CHECKING:
+    from inspect_ai.model import Content
 
 __all__ = ["Verify"]
 
 
 class Verify(Stage):
-    """Keeps questions about one unique target; `annotations` uses the verdicts that come with the data."""
+    """Keeps questions about one unique target, and says which thing that is and when it must be watched."""
 
-    by: Literal["annotations"] = "annotations"
+    by: Literal["annotations", "model"] = "annotations"
+    """Who decides: the verdicts that come with the data, or a model that is shown the video's frames."""
     box_reach_s: float = 2.0
     """Without a window, one is taken this far around the annotated box or mask."""
+    model: ModelRole | None = None
+    """The model of `by: model`; it must see pictures."""
+    fps: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Frames that the model is shown of each second of the whole video."""
+    max_frames: int = Field(default=128, ge=1)
+    """Of a longer video the frames stand further apart."""
+    max_pixels: int = Field(default=336 * 336, ge=32 * 32)
+    """Limit of each frame."""
+
+    @model_validator(mode="after")
+    def _agreeing(self) -> "Verify":
+        if self.by == "model" and not self.model:
+            raise ValueError("by: model needs a model, such as model: openai-api/local/qwen")
+        if self.by == "annotations" and self.model:
+            raise ValueError("a model is named, but annotations decide; say by: model")
+        return self
+
+    def fingerprint(self) -> str:
+        """A changed prompt is a changed verdict; what only the other way reads redoes nothing."""
+        if self.model:
+            return digest([self.fingerprint_without(frozenset({"box_reach_s"})), VERIFY.hash])
+        return self.fingerprint_without(frozenset({"model", "fps", "max_frames", "max_pixels"}))
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
+        """The item with its target settled, or dropped as `<category>: <why>`."""
         sample = item.sample
+        decided = self._by_model(sample, self.model, workspace) if self.model else self._by_annotations(sample)
+        if isinstance(decided, Drop):
+            return decided
+        target, facts = decided
+        update = {"target": target, "provenance": sample.noted("verify", by=self.by, **facts)}
+        return item.model_copy(update={"sample": sample.model_copy(update=update)})
+
+    def _by_annotations(self, sample: Sample) -> Drop | tuple[Target, dict[str, Any]]:
         target = sample.target
         if target.unique is None:
             return Drop(reason="missing: nobody says whether the target is unique")
@@ -29,10 +75,31 @@ class Verify(Stage):
         window_s = target.window_s or self._window(sample)
         if window_s is None:
             return Drop(reason="missing: no window, and no box or mask to take one from")
-        target = named(sample).model_copy(update={"window_s": window_s})
-        facts = {"by": self.by, "window_from": "annotation" if sample.target.window_s else "box"}
-        update = {"target": target, "provenance": sample.noted("verify", **facts)}
-        return item.model_copy(update={"sample": sample.model_copy(update=update)})
+        settled = named(sample).model_copy(update={"window_s": window_s})
+        return settled, {"window_from": "annotation" if target.window_s else "box"}
+
+    def _by_model(self, sample: Sample, model: ModelRole, workspace: Workspace) -> Drop | tuple[Target, dict[str, Any]]:
+        """Asked by frames, question and options; the answer and what the data says of the target are not shown."""
+
+        def check(verdict: TargetVerdict) -> None:
+            check_target(verdict, sample.video, sample.question, sample.options)
+
+        connect(model)
+        asked = self._shown(sample, workspace)
+        decision = asyncio.run(decide(model, VERIFY, asked, TargetVerdict, check))
+        verdict, why = decision.verdict, " ".join(decision.verdict.reason.split())
+        if not verdict.is_valid:
+            return Drop(reason=f"{verdict.category}: {why}")
+        return _settled(sample, verdict, why), {"recommended_shape": verdict.shape, **decision.facts}
+
+    def _shown(self, sample: Sample, workspace: Workspace) -> "list[Content]":
+        """The whole video as stamped frames, then the question as data."""
+        clip = workspace.video(sample.video.path).clip()
+        look = look_at_video(clip, fps_capped(self.fps, self.max_frames), self.max_pixels)
+        fields = {"duration_s": round(sample.video.duration_s, 1), "question": sample.question}
+        words = Text(text=VERIFY.item(**fields, options=sample.options))
+        pictures = iter(look.pictures)
+        return as_content([*look.blocks, words], lambda _: jpeg_uri(encode_jpeg(np.asarray(next(pictures)))))
 
     def _window(self, sample: Sample) -> tuple[float, float] | None:
         times = [s.time_s for s in sample.instance.sightings] if sample.instance else []
@@ -40,6 +107,21 @@ class Verify(Stage):
             return None
         start_s = max(0.0, min(times) - self.box_reach_s)
         return round(start_s, 1), round(min(sample.video.duration_s, max(times) + self.box_reach_s), 1)
+
+
+def _settled(sample: Sample, verdict: TargetVerdict, why: str) -> Target:
+    """The sample's target as a checked verdict says it; what only the data knows (the event) stays."""
+    assert verdict.window is not None, "a valid verdict has a window"
+    update = {
+        "tag": " ".join(verdict.tag.split()),
+        "description": " ".join(verdict.description.split()),
+        "unique": True,
+        "reason": why,
+        "window_s": (round(verdict.window.start_s, 1), min(sample.video.duration_s, round(verdict.window.end_s, 1))),
+        "vp_question": verdict.question,
+        "vp_options": tuple(verdict.options),
+    }
+    return sample.target.model_copy(update=update)
 
 
 def named(sample: Sample) -> Target:
