@@ -6,6 +6,7 @@ A reply that cannot be read is never a verdict; it is kept in the error.
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -55,7 +56,9 @@ class Decision(Generic[V]):
     """For provenance: model, prompt hash, calls, tokens, and whether the reply had to be repaired."""
 
 
-async def decide(settings: ModelSettings, prompt: Prompt, item: str, kind: type[V]) -> Decision[V]:
+async def decide(
+    settings: ModelSettings, prompt: Prompt, item: str, kind: type[V], read: Callable[[str], V] | None = None
+) -> Decision[V]:
     """Ask a model for a verdict about one item.
 
     Args:
@@ -63,6 +66,7 @@ async def decide(settings: ModelSettings, prompt: Prompt, item: str, kind: type[
         prompt: what to decide.
         item: the item's message (`prompt.item(...)`).
         kind: the verdict's class.
+        read: reads a reply, or raises ValueError with what is wrong; strictly (`read_verdict`) if None.
 
     Raises:
         SeekerError: a wrong key, an unknown model or a missing package.
@@ -80,7 +84,7 @@ async def decide(settings: ModelSettings, prompt: Prompt, item: str, kind: type[
             raise ItemError("model_refused", f"{settings.model} refused: {kept(reply.text) or 'no words'}")
         said = reply.text
         try:
-            verdict = read_verdict(said, kind)
+            verdict = read(said) if read else read_verdict(said, kind)
         except ValueError as error:
             fault = "it was cut off" if reply.stop == StopReason.TOO_LONG else str(error)
             messages += [ChatMessageAssistant(content=said)] * bool(said)
