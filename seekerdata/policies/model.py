@@ -34,6 +34,11 @@ class Model(Policy):
     calls: Literal["native", "text"] = "native"
     """How it calls tools: through its API, or as `<tool_call>` text for models without (Hermes form)."""
 
+    def trying(self, attempt: int) -> "Model":
+        """The same model with a seed of its own for every try."""
+        seeded = self.model.model_copy(update={"seed": (self.model.seed or 0) + attempt})
+        return self.model_copy(update={"model": seeded}) if attempt else self
+
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         """The model's next turn; `sample` is not read.
 

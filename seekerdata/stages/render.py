@@ -31,7 +31,9 @@ class Render(Stage):
     shapes: tuple[Annotated[Shape, picked("shapes")], ...] = Field(default_factory=eight_shapes, min_length=1)
     seed: int = 0
 
-    sees_all = True
+    @property
+    def sees_all(self) -> bool:
+        return True
 
     def assign(self, items: Iterable[Item]) -> dict[str, int]:
         """The place of each id's shape in `shapes`: ids in the order of their hashes take the shapes in turn, so that

@@ -75,7 +75,7 @@ def test_all_mistakes_at_once_with_near_matches(path: Path) -> None:
         ("", "a recipe is a mapping"),
         (GOOD + "render: {shapes: [arow]}\n", "render.shapes.0: no 'arow' in shapes (did you mean 'arrow'?)"),
         (GOOD + "render: {shapes: []}\n", "render.shapes: "),
-        (GOOD + "filter: {by: gpt}\n", "filter.by: Input should be 'rules' (got 'gpt')"),
+        (GOOD + "filter: {by: gpt}\n", "filter.by: Input should be 'rules' or 'model' (got 'gpt')"),
     ],
 )
 def test_mistakes(text: str, words: str, path: Path) -> None:
