@@ -109,6 +109,26 @@ def read_verdict(reply: str) -> JudgeVerdict | None:
     return None if score is None else JudgeVerdict(score=score, reason=reason)
 
 
+def read_scores(reply: str, keys: Sequence[str], lowest: float = 1.0, highest: float = 5.0) -> tuple[float, ...] | None:
+    """Several named scores of one reply, in the order of `keys`; None unless each is stated once and in the range.
+
+    Read from JSON, a Python dict or plain lines; of a sum that is written out (`(5+3)/2 = 4`) its result counts.
+    """
+    text = unicodedata.normalize("NFKC", speech.spoken(reply or ""))
+    found = []
+    for key in keys:
+        stated = re.findall(rf"\b{re.escape(key)}[\"'*`]*\s*[:=]\s*([^,}}\n]*)", text, flags=re.IGNORECASE)
+        numbers = [
+            re.fullmatch(r"(\d+(?:\.\d+)?)\.?", value.rpartition("=")[2].strip(" \t\r\"'*`")) for value in stated
+        ]
+        values = {float(number[1]) if number else None for number in numbers}
+        value = values.pop() if len(values) == 1 else None
+        if value is None or not lowest <= value <= highest:
+            return None
+        found.append(value)
+    return tuple(found)
+
+
 def _read(reply: str) -> JudgeVerdict:
     verdict = read_verdict(reply)
     if verdict is None:

@@ -12,7 +12,7 @@ from servers.openai_server import NO_CHOICES, ChatServer, Dropped, Refused, Said
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.judge import Judge, JudgeVerdict, agreement, read_verdict
+from seekerdata.judge import Judge, JudgeVerdict, agreement, read_scores, read_verdict
 from seekerdata.models import ModelSettings
 from seekerdata.prompts import JUDGE, Prompt
 from seekerdata.verdict import Decision
@@ -74,6 +74,32 @@ READ: dict[float | None, list[str]] = {
 @pytest.mark.parametrize("expected", READ, ids=str)
 def test_rules(expected: float | None) -> None:
     assert [reply for reply in READ[expected] if score(reply) != expected] == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ('```json\n{"score_a": 2.33, "score_b": 3, "total_score": 5.33}\n```', (2.33, 3)),
+        ("{'score_b': '5', 'score_a': '4'}", (4, 5)),
+        ("{'score_a': (5+3+1)/3 = 3, 'score_b': 4}", (3, 4)),
+        ("score_a: 4\nscore_b: 5", (4, 5)),
+        ("{'score_a': 1, 'score_b': 1}\n\nNote: score_a is 1, because nothing is covered.", (1, 1)),
+        *(("", None), ("I cannot evaluate this.", None), ("{'score_a': 0, 'score_b': 3}", None)),
+        *(("{'score_a': 6, 'score_b': 3}", None), ("{'score_a': 4}", None), ("score_a: high, score_b: 3", None)),
+        *(("score_a: 4, score_b: 3, score_a: 5", None), ("{'score_a': 4, 'score_b': 3-4}", None)),
+    ],
+)
+def test_several_scores_of_one_reply(reply: str, expected: tuple[float, ...] | None) -> None:
+    assert read_scores(reply, ["score_a", "score_b"]) == expected
+
+
+def test_pairs_are_read_as_careful_people_read_them() -> None:
+    lines = (shared("extraction-examples") / "examples.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if row["kind"] == "judge_parse" and row["id"][0] == "j"]
+    keys = {"mlvu_sub_scene": ("score_accuracy", "score_relevance")}
+    for row in rows:
+        pair = read_scores(row["response"], keys.get(row["benchmark"], ("score_completeness", "score_reliability")))
+        assert (list(pair) if pair else None) == row["expected"], row["id"]
 
 
 @given(st.text(alphabet=" 01.5/{}[]\"':\n*score<>think", max_size=60))
