@@ -4,7 +4,6 @@ Each invariant is a function from a row to what is wrong with it (empty if nothi
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +18,9 @@ from seekerdata.observation import stamp
 from seekerdata.reward import accuracy_by_rule
 from seekerdata.sample import LETTERS
 from seekerdata.tools import VIDEO
+from seekerdata.trace_check import Spoken, early_time
 
 _SECRET = re.compile(r"\b(sk-[A-Za-z0-9_-]{20,}|hf_[A-Za-z0-9]{20,}|AIza[A-Za-z0-9_-]{30,}|Bearer [A-Za-z0-9._-]{20,})")
-_SECONDS = re.compile(r"(\d+(?:\.\d+)?) s\b")
 
 Row = dict[str, Any]
 
@@ -172,18 +171,12 @@ def placeholders(row: Row) -> str:
 
 def grounded_thoughts(row: Row) -> str:
     """A thought names only times that were shown or asked before it, or that it asks for itself."""
-    known: set[float] = set()
+    turns = []
     for turn in _turns(row):
-        texts = " ".join(block["text"] for block in turn["content"] if block["type"] == "text")
-        asked = [v for call in turn["tool_calls"] for v in call["function"]["arguments"].values()]
-        own = {round(v, 1) for v in asked if isinstance(v, int | float) and math.isfinite(v)}
-        if turn["role"] == "assistant":
-            if early := [t for t in map(float, _SECONDS.findall(texts)) if round(t, 1) not in known | own]:
-                return f"names {early[0]} s before it was shown"
-        else:
-            known |= {round(float(t), 1) for t in re.findall(r"\d+(?:\.\d+)?", texts)}
-        known |= own
-    return ""
+        text = " ".join(block["text"] for block in turn["content"] if block["type"] == "text")
+        asked = [value for call in turn["tool_calls"] for value in call["function"]["arguments"].values()]
+        turns.append(Spoken(turn["role"], text, asked))
+    return early_time(turns)
 
 
 def answered(row: Row) -> str:

@@ -34,6 +34,7 @@ _FINAL = {400, 413, 422}
 """Statuses that the same request would get again."""
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)S?$")
 _MARKUP = re.compile(r"\[/?[a-z ]*\]")
+_ONLY_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", flags=re.DOTALL)
 _OWN_RETRIES = ("openai/", "openai-api/")
 """Providers whose SDK retries by itself; that is switched off, so that `retries` says all there is."""
 
@@ -220,6 +221,9 @@ def _read(output: "ModelOutput", first_id: int) -> Reply:
         elif part.type == "text":
             words, refused = words + part.text, refused or bool(part.refusal)
     if thoughts.strip():
+        alone = _ONLY_THOUGHT.fullmatch(words)
+        if alone and alone[1].strip() == thoughts.strip():  # inspect_ai leaves a reply's only thought in the text too
+            words = ""
         words = f"<think>{escape_markers(thoughts.strip(), thoughts_too=True)}</think>\n{words.strip()}".strip()
     calls = tuple(
         ToolCall(

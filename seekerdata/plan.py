@@ -82,9 +82,10 @@ def probe_models(recipe: BuildRecipe) -> dict[str, str]:
 
 
 def _calls_each(recipe: BuildRecipe) -> int:
-    """Model calls for one item at most: verdicts and their repairs, and the rounds of a model that plays."""
+    """Model calls for one item at most: verdicts and their repairs, every try of a model that plays, and its judge."""
     played = hasattr(recipe.solve.by, "model") * (recipe.solve.rollout.max_rounds + 1)
-    return played + 2 * [recipe.filter.by, recipe.verify.by, recipe.render.by].count("model")
+    tried = recipe.solve.tries * (played + 2 * (recipe.solve.judge is not None))
+    return tried + 2 * [recipe.filter.by, recipe.verify.by, recipe.render.by].count("model")
 
 
 def _existing(folder: Path) -> Path:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import PIL.Image
 from pydantic import BaseModel, ConfigDict
@@ -80,8 +81,15 @@ class Policy(Plugin):
     than what the conversation shows; its docstring says so.
     """
 
+    plays: ClassVar[tuple[str, ...]] = ("look",)
+    """Kinds of play it can be asked for; only scripted ones know more than one."""
+
     def playing(self, kind: str) -> "Policy":
-        """This policy, asked for a kind of play (`look`, `direct`, `recovery`). Only scripted ones differ."""
+        """This policy, asked for one of its `plays`."""
+        return self
+
+    def trying(self, attempt: int) -> "Policy":
+        """This policy for another try (1, 2, ...) at the same question; one that draws then draws anew."""
         return self
 
     def facts(self) -> dict[str, str]:

@@ -91,8 +91,10 @@ class Stage(Plugin):
     by: Any
     """Who does the work; a bare name in a recipe (`filter: rules`) is this field."""
 
-    sees_all: ClassVar[bool] = False
-    """True if `assign` needs every item at once; a rank then stops before this stage and the merging call runs it."""
+    @property
+    def sees_all(self) -> bool:
+        """Whether `assign` needs every item at once; a rank then stops before this stage, the merging call runs it."""
+        return False
 
     def assign(self, items: Iterable[Item]) -> dict[str, Any]:
         """What the whole set decides for each item id, e.g. its shape. Must not depend on the order of `items`."""

@@ -103,6 +103,7 @@ async def decide(
     item: "str | Sequence[Content]",
     kind: type[V],
     check: Callable[[V], None] = lambda verdict: None,
+    read: Callable[[str], V] | None = None,
 ) -> Decision[V]:
     """Ask a model for a verdict about one item.
 
@@ -112,6 +113,7 @@ async def decide(
         item: the item's message: `prompt.item(...)`, or pictures and that text.
         kind: the verdict's class.
         check: raises `ValueError` with what is wrong about a verdict that can be read; repaired alike.
+        read: reads a reply, or raises ValueError with what is wrong; strictly (`read_verdict`) if None.
 
     Raises:
         SeekerError: a wrong key, an unknown model or a missing package.
@@ -131,7 +133,7 @@ async def decide(
             raise ItemError("model_refused", f"{settings.model} refused: {kept(reply.text) or 'no words'}")
         said = reply.text
         try:
-            verdict = read_verdict(said, kind)
+            verdict = read(said) if read else read_verdict(said, kind)
             check(verdict)
         except ValueError as error:
             fault = "it was cut off" if reply.stop == StopReason.TOO_LONG else str(error)

@@ -4,7 +4,7 @@ It knows where and when to look, but every thought rests on what the conversatio
 only after the deciding frames were really shown to it.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from seekerdata.rollout import Conversation, Policy, Reply
 from seekerdata.sample import Sample, digest
@@ -24,6 +24,8 @@ class Expert(Policy):
 
     play: Literal["look", "direct", "recovery"] = "look"
     """look: as few calls as the question needs. direct: no call. recovery: one mistake first, then as look."""
+
+    plays: ClassVar[tuple[str, ...]] = ("look", "direct", "recovery")
 
     def playing(self, kind: str) -> Policy:
         return self.model_copy(update={"play": kind})

@@ -37,6 +37,11 @@ class Model(Policy):
     def facts(self) -> dict[str, str]:
         return {"model": self.model.model, "dialect": self.calls}
 
+    def trying(self, attempt: int) -> "Model":
+        """The same model with a seed of its own for every try."""
+        seeded = self.model.model_copy(update={"seed": (self.model.seed or 0) + attempt})
+        return self.model_copy(update={"model": seeded}) if attempt else self
+
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         """The model's next turn; `sample` is not read.
 

@@ -38,7 +38,9 @@ class Render(Stage):
     shapes: tuple[Annotated[Shape, picked("shapes")], ...] = Field(default_factory=eight_shapes, min_length=1)
     seed: int = 0
 
-    sees_all = True
+    @property
+    def sees_all(self) -> bool:
+        return True
 
     @model_validator(mode="after")
     def _agreeing(self) -> "Render":

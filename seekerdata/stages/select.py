@@ -32,7 +32,9 @@ class Select(Stage):
     """A longer answer is not one that a rule or a judge can compare."""
     seed: int = 0
 
-    sees_all = True
+    @property
+    def sees_all(self) -> bool:
+        return True
 
     def assign(self, items: Iterable[Item]) -> dict[str, bool]:
         """Whether each id is in the rl set: an exact share, drawn in the order of the ids' hashes."""

@@ -1,20 +1,30 @@
-"""solve: play the tools on each question and keep what was answered right."""
+"""solve: play the tools on each question and keep what was answered right, in the paper's form, from what was seen."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
+from seekerdata.judge import Judge
+from seekerdata.models import ModelRole
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make, picked
+from seekerdata.prompts import JUDGE
 from seekerdata.reward import accuracy_by_rule
 from seekerdata.rollout import Policy, RolloutSettings, rollout
 from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage
+from seekerdata.trace_check import trace_fault
+from seekerdata.trajectory import StopReason, Trajectory
+from seekerdata.video import Video
 from seekerdata.workspace import Workspace
 
 __all__ = ["Solve"]
+
+_COSTS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens")
+"""Facts of a verdict that are summed."""
 
 
 class Solve(Stage):
@@ -22,7 +32,7 @@ class Solve(Stage):
 
     With `expert`, a stated share of rows first makes a mistake and recovers (the mistake is kept out of the loss),
     and a stated share answers without any tool, drawn from the questions whose words are clear and whose answer
-    the overview shows.
+    the overview shows. A model is only asked to look; every rejected try is kept in words.
     """
 
     by: Annotated[Policy, picked("policies")] = Field(default_factory=lambda: make("policies", "expert"))
@@ -34,8 +44,24 @@ class Solve(Stage):
     overview_enough: int = 3
     """Overview frames inside the window from which on it is taken to show the answer, if no event is known."""
     seed: int = 0
+    tries: int = Field(default=1, ge=1)
+    """Plays of one question at most, until one is kept; each of a model's has a seed of its own."""
+    judge: ModelRole | None = None
+    """Compares open answers that are not the gold answer's very words; without it the words decide."""
+    max_tool_errors: int = Field(default=1, ge=0)
+    """Refused tool calls that a kept play may hold."""
 
-    sees_all = True
+    version = 2
+
+    @property
+    def sees_all(self) -> bool:
+        """Shares are drawn among plays, so only for a policy that knows several."""
+        return len(self.by.plays) > 1
+
+    def fingerprint(self) -> str:
+        """A changed prompt is a changed judge."""
+        own = super().fingerprint()
+        return digest([own, JUDGE.hash]) if self.judge else own
 
     def assign(self, items: Iterable[Item]) -> dict[str, str]:
         """The play for each id: exact shares, drawn in the order of the ids' hashes."""
@@ -66,18 +92,57 @@ class Solve(Stage):
         return frames >= self.overview_enough
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
-        sample, kind = item.sample, assigned or "look"
-        asked = sample
+        """The item with the first play that may be kept, or dropped with what was wrong with every one.
+
+        Raises:
+            ItemError: the video cannot be shown, `model_failed`, `judge_failed`.
+        """
+        kind, asked = assigned or "look", item.sample
         if kind == "direct":
-            asked = sample.model_copy(update={"question": sample.text_question, "visual_prompts": ()})
+            asked = asked.model_copy(update={"question": asked.text_question, "visual_prompts": ()})
         prompts = [PromptFrame(workspace.picture(p.image), p.time_s) for p in asked.visual_prompts]
-        video = workspace.video(sample.video.path)
-        played = rollout(self.by.playing(kind), asked, video, prompts, self.rollout)
-        trajectory = asyncio.run(played)
-        correct = accuracy_by_rule(trajectory.answer, sample.answer, asked.options) == 1.0
-        if not correct:
-            return Drop(reason=f"{trajectory.stop}: answered '{trajectory.answer}', not '{sample.answer}'")
-        trajectory = trajectory.model_copy(update={"kind": kind, "correct": correct})
-        if facts := self.by.facts():
-            sample = sample.model_copy(update={"provenance": sample.noted("solve", **facts, **trajectory.usage)})
-        return item.model_copy(update={"sample": sample, "trajectory": trajectory})
+        video = workspace.video(asked.video.path)
+        rejected: list[str] = []
+        usage: Counter[str] = Counter()
+        for attempt in range(self.tries):
+            policy = self.by.playing(kind).trying(attempt)
+            tried = asyncio.run(self._try(policy, asked, video, prompts))
+            usage.update(tried.trajectory.usage)
+            usage.update({name: count for name, count in (tried.judged or {}).items() if name in _COSTS})
+            if tried.fault:
+                rejected.append(tried.fault)
+                continue
+            facts: dict[str, Any] = {**named, **usage} if (named := policy.facts()) else {}
+            facts |= {"judge": tried.judged} if tried.judged else {}
+            if rejected:
+                facts |= {"tries": attempt + 1, "rejected": rejected}
+            noted = item.sample.noted("solve", **facts) if facts else item.sample.provenance
+            sample = item.sample.model_copy(update={"provenance": noted})
+            trajectory = tried.trajectory.model_copy(update={"kind": kind, "correct": True})
+            return item.model_copy(update={"sample": sample, "trajectory": trajectory})
+        return Drop(reason=" | ".join(rejected))
+
+    async def _try(self, policy: Policy, asked: Sample, video: Video, prompts: list[PromptFrame]) -> "_Try":
+        """One play, checked, and judged where only a judge can tell."""
+        played = await rollout(policy, asked, video, prompts, self.rollout)
+        wrong = f"{played.stop}: answered '{played.answer}', not '{asked.answer}'"
+        right = accuracy_by_rule(played.answer, asked.answer, asked.options) == 1.0
+        judge = self.judge if played.stop == StopReason.ANSWERED and not asked.options else None
+        if not right and not judge:
+            return _Try(played, wrong)
+        if fault := trace_fault(played, self.max_tool_errors):  # before a judge is paid
+            return _Try(played, f"{fault}; answered '{played.answer}'")
+        if right or not judge:
+            return _Try(played)
+        decision = await Judge(judge).compare(asked.question, asked.answer, played.answer)
+        score, reason = decision.verdict.score, " ".join(decision.verdict.reason.split())
+        fault = "" if score == 1.0 else f"{wrong} (judged {score:g}: {reason})"
+        return _Try(played, fault, {"score": score, "reason": reason, **decision.facts})
+
+
+class _Try(NamedTuple):
+    """One play, why it is not kept, and what the judge said and cost (None if there was no need to ask)."""
+
+    trajectory: Trajectory
+    fault: str = ""
+    judged: dict[str, Any] | None = None

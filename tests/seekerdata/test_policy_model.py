@@ -68,7 +68,7 @@ def test_the_trajectory_is_what_the_server_saw(sample: Sample, video: Video, pro
     assert (trajectory.stop, trajectory.answer) == (StopReason.ANSWERED, "B")
     assert [call.name for call in trajectory.calls] == [VIEW.name, CROP.name]
     assert [turn.tool_call_id for turn in trajectory.turns if turn.role == "tool"] == ["call_1", "call_2"]
-    assert trajectory.turns[4].text == "<think>Now closely.</think>"
+    assert [trajectory.turns[n].text for n in (2, 4)] == ["<think>Where?</think>", "<think>Now closely.</think>"]
     assert [len(request.images) for request in server.requests] == [6, 7, 11]
     for request, turns in zip(server.requests, (2, 4, 6), strict=True):
         assert [part for part in seen(request) if part != SHOWN_BELOW] == recorded(trajectory, turns)

@@ -1,0 +1,77 @@
+"""TraceCheck: what is wrong with a played trajectory, whatever its answer is worth. Pure functions of what was said.
+
+Each gives the fault in one line, empty if there is none.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from seekerdata.trajectory import Trajectory, Turn
+
+_TAG = re.compile(r"<(/?(?:think|answer))>", flags=re.IGNORECASE)
+_PAPER = re.compile(r"think /think (?:tool_call think /think )*answer /answer")
+_SECONDS = re.compile(
+    r"(\b(?:for|within|lasts?|lasting|first|next|every) (?:about )?)?"
+    r"(\d+(?:\.\d+)?) ?(?:s|secs?|seconds?)\b(?! (?:later|long|earlier))"
+)
+"""A time, unless the words about it make it a length of time."""
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+class Spoken(NamedTuple):
+    """One turn as far as it concerns times: who spoke, the words, and the values a call asked with."""
+
+    role: str
+    text: str
+    asked: Sequence[Any] = ()
+
+
+def trace_fault(trajectory: Trajectory, max_tool_errors: int) -> str:
+    """The first fault of a trajectory that training should imitate; begins with `bad_format`, `early_time` or
+    `tool_errors`."""
+    if fault := format_of(trajectory):
+        return f"bad_format: {fault}"
+    turns = (Spoken(t.role, t.text, [v for c in t.tool_calls for v in c.arguments.values()]) for t in trajectory.turns)
+    if fault := early_time(turns):
+        return f"early_time: {fault}"
+    errors = tool_errors(trajectory)
+    return f"tool_errors: {errors}, at most {max_tool_errors}" if errors > max_tool_errors else ""
+
+
+def format_of(trajectory: Trajectory) -> str:
+    """The model's turns, read as one, are `think (tool_call think)* answer`: each opens with its thought, two calls
+    never share a turn, and nothing follows the one answer. Source: VideoSeeker (papers.md 1.6)."""
+    said = [turn for turn in trajectory.turns if turn.role == "assistant"]
+    for number, turn in enumerate(said, start=1):
+        if not turn.text.lstrip().lower().startswith("<think>"):
+            return f"turn {number} does not open with a thought"
+    if not said or not said[-1].text.rstrip().lower().endswith("</answer>"):
+        return "the last turn does not end with an answer"
+    order = " ".join(word for turn in said for word in _structure(turn))
+    return "" if _PAPER.fullmatch(order) else f"the order is {order[:200]}"
+
+
+def _structure(turn: Turn) -> list[str]:
+    return [tag.lower() for tag in _TAG.findall(turn.text)] + ["tool_call"] * len(turn.tool_calls)
+
+
+def early_time(turns: Iterable[Spoken]) -> str:
+    """A thought names only times that were shown or asked before it, or that it asks for itself."""
+    known: set[float] = set()
+    for turn in turns:
+        own = {round(v, 1) for v in turn.asked if isinstance(v, int | float) and math.isfinite(v)}
+        if turn.role == "assistant":
+            times = [float(time) for length, time in _SECONDS.findall(turn.text) if not length]
+            if early := [time for time in times if round(time, 1) not in known | own]:
+                return f"names {early[0]} s before it was shown"
+        else:
+            known |= {round(float(time), 1) for time in _NUMBER.findall(turn.text)}
+        known |= own
+    return ""
+
+
+def tool_errors(trajectory: Trajectory) -> int:
+    """Calls that were refused."""
+    return sum(t.role == "tool" and not t.images and t.text.startswith("Error:") for t in trajectory.turns)

@@ -1,0 +1,247 @@
+"""solve by a model: tries, letters and a judge decide what is kept, a kept trace is in form, all is said."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.openai_server import Called, ChatServer, Refused, Request, Said, in_turn
+from servers.openai_server import Reply as Answer
+
+from seekerdata.build import BuildRecipe, build
+from seekerdata.errors import ItemError
+from seekerdata.plan import estimate
+from seekerdata.sample import Sample
+from seekerdata.stage import Drop, Item
+from seekerdata.stages.solve import Solve
+from seekerdata.trace_check import Spoken, early_time, format_of, tool_errors, trace_fault
+from seekerdata.trajectory import StopReason, Text, ToolCall, Trajectory, Turn
+from seekerdata.workspace import Workspace
+
+NAME = "openai-api/local/any"
+CROP = Called("crop_video", {"video_path": "video", "start_time": 8, "end_time": 11})
+LOOK = Said("<think>I look from 8 s to 11 s.</think>", (CROP,))
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_API_KEY", "sk-local-0123456789")
+    monkeypatch.setattr("seekerdata.judge._CACHE", {})
+
+
+@pytest.fixture
+def free(sample: Sample) -> Sample:
+    """The sample as an open question."""
+    return sample.model_copy(update={"options": (), "answer": "a white square"})
+
+
+def said(answer: str, thought: str = "I see it.") -> Said:
+    return Said(f"<think>{thought}</think>\n<answer>{answer}</answer>")
+
+
+def judged(score: float) -> Said:
+    return Said(json.dumps({"score": score, "reason": "so it is"}))
+
+
+def process(server: ChatServer, sample: Sample, clip: Path, judge: bool = False, **changes: Any) -> Item | Drop:
+    model = {"model": NAME, "base_url": server.url, "retries": 0}
+    settings = {"by": {"use": "model", "model": model}, "rollout": {"overview_max_frames": 4}, **changes}
+    stage = Solve.model_validate({**settings, "judge": model} if judge else settings)
+    return stage.process(Item(sample=sample), Workspace(root=clip.parent, video_root=clip.parent))
+
+
+def test_the_first_right_try_is_kept_and_the_others_said(sample: Sample, clip_path: Path) -> None:
+    with ChatServer(in_turn(said("A"), Said("I cannot tell."), LOOK, said("B"))) as server:
+        kept = process(server, sample, clip_path, tries=4)
+    assert isinstance(kept, Item) and kept.trajectory
+    assert (kept.trajectory.answer, kept.trajectory.correct, kept.trajectory.kind) == ("B", True, "look")
+    assert kept.trajectory.usage["calls"] == 2
+    assert kept.sample.provenance["solve"] == {
+        "tries": 3,
+        "rejected": ["answered: answered 'A', not 'B'", "no_answer: answered '', not 'B'"],
+        "model": NAME,
+        "dialect": "native",
+        "calls": 4,
+        "input_tokens": 400,
+        "output_tokens": 40,
+    }
+    assert [request.body.get("seed") for request in server.requests] == [None, 1, 2, 2]
+
+
+def test_a_question_that_no_try_answers_is_dropped_with_every_reason(sample: Sample, clip_path: Path) -> None:
+    with ChatServer(in_turn(said("A"), Said("B")), key="") as server:
+        dropped = process(server, sample, clip_path, tries=3)
+        assert dropped == Drop(
+            reason="answered: answered 'A', not 'B' | no_answer: answered '', not 'B' | no_answer: answered '', not 'B'"
+        )
+        assert len(server.requests) == 3
+        assert process(server, sample, clip_path) == Drop(reason="no_answer: answered '', not 'B'")
+
+
+def test_a_judge_is_asked_only_where_no_rule_can_tell(free: Sample, clip_path: Path) -> None:
+    def script(request: Request) -> Answer:
+        return judged(1) if request.schema else said("the square that is white")
+
+    with ChatServer(script) as server:
+        kept = process(server, free, clip_path, judge=True)
+        assert isinstance(kept, Item) and kept.trajectory and kept.trajectory.correct
+        facts = kept.sample.provenance["solve"]["judge"]
+        assert (facts["score"], facts["reason"], facts["calls"], facts["model"]) == (1, "so it is", 1, NAME)
+        (asked,) = [request for request in server.requests if request.schema]
+        told = {"question": free.question, "reference": free.answer, "answer": "the square that is white"}
+        assert json.loads(asked.messages[1]["content"]) == told
+        assert isinstance(process(server, free, clip_path), Drop), "without a judge the words decide"
+    with ChatServer(in_turn(said("White square."))) as server:
+        kept = process(server, free, clip_path, judge=True)
+        assert isinstance(kept, Item) and "judge" not in kept.sample.provenance["solve"] and len(server.requests) == 1
+
+
+@pytest.mark.parametrize("score", [0.5, 0])
+def test_what_is_not_wholly_right_is_rejected(score: float, free: Sample, clip_path: Path) -> None:
+    with ChatServer(in_turn(said("a shape"), judged(score), said("a white square"))) as server:
+        dropped = process(server, free, clip_path, judge=True)
+        wanted = f"answered: answered 'a shape', not 'a white square' (judged {score:g}: so it is)"
+        assert dropped == Drop(reason=wanted)
+    with ChatServer(in_turn(said("a figure"), judged(score), said("a white square"))) as server:
+        kept = process(server, free, clip_path, judge=True, tries=2)
+    assert isinstance(kept, Item) and kept.sample.provenance["solve"]["calls"] == 3
+
+
+@pytest.mark.parametrize("fault", [Refused(500), Said("Partly."), Said(None, finish="content_filter")])
+def test_a_judge_that_fails_is_no_verdict(fault: Answer, free: Sample, clip_path: Path) -> None:
+    with ChatServer(in_turn(said("a shape"), fault)) as server, pytest.raises(ItemError) as caught:
+        process(server, free, clip_path, judge=True)
+    assert (caught.value.code, caught.value.retryable) == ("judge_failed", True)
+
+
+FLY = Said("<think>x</think>", (Called("fly"),))
+
+
+@pytest.mark.parametrize(
+    ("replies", "why"),
+    [
+        ([Said("<answer>B</answer>")], "bad_format: turn 1 does not open with a thought; answered 'B'"),
+        ([Said("", (CROP,)), said("B")], "bad_format: turn 1 does not open with a thought; answered 'B'"),
+        ([Said("<think>x</think>", (CROP, CROP)), said("B")], "bad_format: the order is think /think tool_call tool"),
+        ([said("B", "At 9.3 s it is white.")], "early_time: names 9.3 s before it was shown; answered 'B'"),
+        ([FLY, FLY, said("B")], "tool_errors: 2, at most 1; answered 'B'"),
+    ],
+)
+def test_a_right_answer_in_a_bad_trace_is_rejected(
+    replies: list[Answer], why: str, sample: Sample, clip_path: Path
+) -> None:
+    with ChatServer(in_turn(*replies)) as server:
+        dropped = process(server, sample, clip_path)
+    assert isinstance(dropped, Drop) and dropped.reason.startswith(why)
+
+
+def test_tool_errors_are_allowed_as_far_as_the_recipe_says(sample: Sample, clip_path: Path) -> None:
+    with ChatServer(in_turn(FLY, FLY, said("B"))) as server:
+        assert isinstance(process(server, sample, clip_path, max_tool_errors=2), Item)
+    with ChatServer(in_turn(FLY, said("B"))) as server:
+        assert isinstance(process(server, sample, clip_path, max_tool_errors=0), Drop)
+
+
+def trace(*texts: str | tuple[str, int]) -> Trajectory:
+    """A trajectory of assistant turns: words, or words and how many calls."""
+    pairs = [(text, 0) if isinstance(text, str) else text for text in texts]
+    calls = [tuple(ToolCall(id=f"call_{n}", name="crop_video") for n in range(count)) for _, count in pairs]
+    turns = [
+        Turn(role="assistant", content=(Text(text=text),), tool_calls=made)
+        for (text, _), made in zip(pairs, calls, strict=True)
+    ]
+    return Trajectory(sample_id="q", policy="p", turns=tuple(turns), stop=StopReason.ANSWERED)
+
+
+THOUGHT, END = "<think>a</think>", "<think>a</think><answer>B</answer>"
+
+
+@pytest.mark.parametrize("good", [(END,), ((THOUGHT, 1), END), ((THOUGHT, 1), (f"{THOUGHT} So.", 1), f" {END}\n")])
+def test_the_papers_format(good: tuple) -> None:
+    assert format_of(trace(*good)) == ""
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (),
+        ("<answer>B</answer>",),
+        (THOUGHT,),
+        (THOUGHT, END),
+        ((THOUGHT, 2), END),
+        ((END, 1), END),
+        (f"{END}<answer>B</answer>",),
+        (f"{END} Done.",),
+        (f"{THOUGHT}{END}",),
+        ("<think>a<answer>B</answer>",),
+        ("<think>a <think>b</think></think><answer>B</answer>",),
+        (f"Well. {END}",),
+    ],
+)
+def test_other_forms_are_named(bad: tuple) -> None:
+    assert format_of(trace(*bad)) != "" and trace_fault(trace(*bad), 9).startswith("bad_format: ")
+
+
+@pytest.mark.parametrize(
+    ("thought", "fault"),
+    [
+        ("At 5 s and 5.0 seconds it falls.", ""),
+        ("At 7.5 seconds it falls.", "names 7.5 s before it was shown"),
+        ("At 7s it falls.", "names 7.0 s before it was shown"),
+        ("It stands there for 7 seconds, and 3 seconds later it is gone.", ""),
+        ("There are 7 shapes.", ""),
+        ("I look until 12.0 s.", ""),
+    ],
+)
+def test_times_are_known_only_when_shown_or_asked(thought: str, fault: str) -> None:
+    turns = [Spoken("user", "<5.0 seconds> What falls?"), Spoken("assistant", thought, ["video", 12, float("nan")])]
+    assert early_time(turns) == fault
+    assert early_time([Spoken("tool", "<7.0 seconds> <7.5 seconds>"), *turns]) == ""
+
+
+def test_refused_calls_are_counted() -> None:
+    refused = Turn(role="tool", content=(Text(text="Error: no."),))
+    assert tool_errors(trace(END).model_copy(update={"turns": (refused, refused)})) == 2
+
+
+def recipe(out: Path, url: str, **solve: Any) -> BuildRecipe:
+    model = {"model": NAME, "base_url": url, "retries": 0}
+    return BuildRecipe.model_validate(
+        {
+            "name": "by-model",
+            "out": out,
+            "source": {"use": "world", "level": 1, "videos": 4, "questions_per_video": 1},
+            "solve": {"by": {"use": "model", "model": model}, "judge": model, **solve},
+            "engine": {"workers": 1},
+        }
+    )
+
+
+def test_ranks_play_with_a_model_and_a_knowing_policy_waits_for_all(tmp_path: Path) -> None:
+    assert Solve().sees_all
+    with ChatServer(in_turn(said("A"))) as server:
+        chosen = recipe(tmp_path / "run", server.url)
+        assert not chosen.solve.sees_all
+        build(chosen, until="render")
+        shares = [build(chosen, rank=rank, world=2) for rank in range(2)]
+        assert [share.stages[-1]["name"] for share in shares] == ["solve", "solve"]
+        paid = len(server.requests)
+        assert build(chosen).complete and paid == len(server.requests) == 4
+
+
+def test_plan_counts_every_try_and_its_judge(tmp_path: Path) -> None:
+    once, thrice = (recipe(tmp_path, "http://localhost:1/v1", tries=tries) for tries in (1, 3))
+    assert estimate(once)["model_calls"] == 4 * (6 + 2)
+    assert estimate(thrice)["model_calls"] == 3 * estimate(once)["model_calls"]
+
+
+def test_a_changed_judge_redoes_and_another_server_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = (recipe(tmp_path, f"http://localhost:{port}/v1").solve for port in (1, 2))
+    assert here.fingerprint() == there.fingerprint()
+    without = here.model_copy(update={"judge": None})
+    assert without.fingerprint() != here.fingerprint()
+    from seekerdata.prompts import Prompt
+
+    before = (here.fingerprint(), without.fingerprint())
+    monkeypatch.setattr("seekerdata.stages.solve.JUDGE", Prompt("Another wording."))
+    assert here.fingerprint() != before[0] and without.fingerprint() == before[1]
