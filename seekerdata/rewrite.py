@@ -3,7 +3,6 @@
 Every check raises `ValueError` with one line that a model can be told. Nothing but the name may change.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -76,10 +75,22 @@ def _phrase_fault(old: str, new: str, target: Target, phrase: str) -> str:
 
 
 def replaced(before: str, after: str) -> tuple[str, ...] | None:
-    """The words of `before` that stand as `<vp>` in `after`; None if anything else differs (case and spaces apart)."""
-    parts = [re.escape(_even(part)) for part in _even(after).split(VP)]
-    match = re.fullmatch("(.+?)".join(parts), _even(before), flags=re.IGNORECASE | re.DOTALL)
-    return tuple(group.strip() for group in match.groups()) if match else None
+    """The words of `before`, in lower case, that stand as `<vp>` in `after`; None if anything else differs (case and
+    spaces apart). Each stretch is the shortest that fits; the time taken grows with the texts only."""
+    text, (first, *middle) = _even(before).lower(), _even(after).lower().split(VP)
+    if not middle:
+        return () if text == first else None
+    last, at, stretches = middle.pop(), len(first), []
+    end = len(text) - len(last)
+    if not (text.startswith(first) and text.endswith(last)):
+        return None
+    for part in middle:
+        found = text.find(part, at + 1, end)
+        if found < 0:
+            return None
+        stretches.append(text[at:found].strip())
+        at = found + len(part)
+    return (*stretches, text[at:end].strip()) if at < end else None
 
 
 def leaked(tag: str, description: str, question: str, rewritten: str) -> str:
@@ -106,7 +117,7 @@ def _check_question(verdict: TargetVerdict, question: str) -> None:
     stretches = replaced(question, verdict.question)
     if stretches is None:
         raise ValueError(f"question: more than the name of the thing was changed for {VP}")
-    if description.lower() not in {stretch.lower() for stretch in stretches}:
+    if description.lower() not in stretches:
         raise ValueError(f"question: {VP} does not stand for the words of description")
 
 

@@ -13,6 +13,7 @@ from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError
 from seekerdata.prompts import VERIFY, Prompt
+from seekerdata.rewrite import replaced
 from seekerdata.sample import Sample, Target
 from seekerdata.stage import Drop, Item
 from seekerdata.stages import verify as stage_file
@@ -190,3 +191,22 @@ def test_what_decides_is_the_fingerprint(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(stage_file, "VERIFY", Prompt(VERIFY.text + " "))
     after = [fingerprint(), fingerprint(**asks)]
     assert before[0] == after[0] and before[1] != after[1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stretches"),
+    [
+        ("What does the man do?", "what does  <vp> do?", ("the man",)),
+        ("The dog bites the dog.", "<vp> bites <vp>.", ("the dog", "the dog")),
+        ("The dog's tail", "<vp>'s tail", ("the dog",)),
+        ("the dog", "<vp>", ("the dog",)),
+        ("the dog", "the dog", ()),
+        ("the dog", "a dog", None),
+        ("dog", "dog<vp>", None),
+        ("the dog runs", "<vp> walks", None),
+        ("a b c", "<vp> c <vp> b", None),
+        ("a " * 200, "<vp>" * 100 + "b", None),
+    ],
+)
+def test_the_replaced_words_are_found(before: str, after: str, stretches: tuple[str, ...] | None) -> None:
+    assert replaced(before, after) == stretches
