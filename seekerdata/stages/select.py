@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from seekerdata.duplicates import Asking, duplicates
 from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage
 from seekerdata.workspace import Workspace
@@ -32,17 +33,24 @@ class Select(Stage):
     """A longer answer is not one that a rule or a judge can compare."""
     seed: int = 0
 
+    drop_duplicates: bool = True
+    """Of rows that ask the same thing of the same thing in one video (`seekerdata/duplicates.py`), keep one."""
+
     sees_all = True
 
-    def assign(self, items: Iterable[Item]) -> dict[str, bool]:
-        """Whether each id is in the rl set: an exact share, drawn in the order of the ids' hashes."""
-        ids, fit = [], []
+    def assign(self, items: Iterable[Item]) -> dict[str, Drop | tuple[str, ...]]:
+        """The sets of each id, or why it is dropped. Shares are exact, drawn in the order of the ids' hashes."""
+        askings, fit = [], set()
         for item in items:
-            ids.append(item.sample.id)
+            askings.append(Asking.of(item.sample))
             if self.open_ended(item.sample):
-                fit.append((digest([self.seed, "rl", item.sample.id]), item.sample.id))
-        chosen = {name for _, name in sorted(fit)[: round(self.rl_share * len(ids))]}
-        return {name: name in chosen for name in ids}
+                fit.add(item.sample.id)
+        same = duplicates(askings) if self.drop_duplicates else {}
+        kept = [asking.id for asking in askings if asking.id not in same]
+        drawn = sorted((digest([self.seed, "rl", name]), name) for name in kept if name in fit)
+        chosen = {name for _, name in drawn[: round(self.rl_share * len(kept))]}
+        sets: dict[str, Drop | tuple[str, ...]] = {name: ("sft", "rl") if name in chosen else ("sft",) for name in kept}
+        return sets | {name: Drop(reason=f"duplicate: of {other}") for name, other in same.items()}
 
     def open_ended(self, sample: Sample) -> bool:
         """Whether the question can be asked and judged without its options."""
@@ -51,4 +59,7 @@ class Select(Stage):
         return short and not any(_NEEDS_OPTIONS.search(text) for text in texts)
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
-        return item.model_copy(update={"sets": ("sft", "rl") if assigned else ("sft",)})
+        """The item with its sets, or dropped as `duplicate: of <id>`."""
+        if isinstance(assigned, Drop):
+            return assigned
+        return item.model_copy(update={"sets": assigned or ("sft",)})
