@@ -54,9 +54,10 @@ def _worker(recipe: BuildRecipe, name: str) -> str:
 
 
 def _calls_each(recipe: BuildRecipe) -> int:
-    """Model calls for one item at most: a verdict and its repair, and the rounds of a model that plays."""
+    """Model calls for one item at most: a verdict and its repair, and the rounds of the models that play."""
     played = hasattr(recipe.solve.by, "model") * (recipe.solve.rollout.max_rounds + 1)
-    return played + 2 * (recipe.filter.by == "model")
+    tried = hasattr(recipe.select.policy, "model") * recipe.select.k * (recipe.select.rollout.max_rounds + 1)
+    return played + tried + 2 * (recipe.filter.by == "model")
 
 
 def _existing(folder: Path) -> Path:

@@ -84,6 +84,10 @@ class Policy(Plugin):
         """This policy, asked for a kind of play (`look`, `direct`, `recovery`). Only scripted ones differ."""
         return self
 
+    def trying(self, n: int) -> "Policy":
+        """This policy for its try number `n` (from 0) of one question. One that draws gives another draw for each."""
+        return self
+
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         """The next assistant turn: text with `<think>` and `<answer>`, and calls (structured or inside the text)."""
         raise NotImplementedError

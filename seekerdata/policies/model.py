@@ -34,6 +34,12 @@ class Model(Policy):
     calls: Literal["native", "text"] = "native"
     """How it calls tools: through its API, or as `<tool_call>` text for models without (Hermes form)."""
 
+    def trying(self, n: int) -> Policy:
+        """The model with seed `seed + n`, which counts from 0 where none is given. Tries only differ at a temperature
+        above 0, and where a provider knows no seed by its own draw."""
+        model = self.model.model_copy(update={"seed": (self.model.seed or 0) + n})
+        return self.model_copy(update={"model": model})
+
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         """The model's next turn; `sample` is not read.
 
