@@ -46,7 +46,7 @@ class Select(Stage):
     k: int = Field(default=4, ge=1)
     """Tries for each question."""
     low: float = Field(default=0.25, ge=0, le=1)
-    """Least share of right tries of an rl row."""
+    """Least share of right tries of an rl row. Any change of this stage's settings tries the questions again."""
     high: float = Field(default=0.75, ge=0, le=1)
     """Greatest share of right tries of an rl row."""
     rollout: RolloutSettings = RolloutSettings()
