@@ -61,7 +61,7 @@ def features(config: str) -> Any:
     columns: dict[str, dict[str, Any]] = {
         "qa": asked | {"options": List(text), "answer_text": text, "text_question": text},
         "sft": {"messages": List(message), "kind": text, "policy": text, "calls": whole} | asked,
-        "rl": {"prompt": List(message), "task": text} | asked,
+        "rl": {"prompt": List(message), "task": text, "pass_rate": real, "pass_k": whole} | asked,
     }
     extra = media if config != "qa" else {}
     return Features({"id": text} | columns[config] | extra | mark | video | {"provenance": Json()})
@@ -102,10 +102,13 @@ def rl_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
     overview = Observation(trajectory.turns[1].content[:-1])
     turns = first_turns(sample.question, (), overview, "tool", sample.video.duration_s, ["prompt_1"])
     pictures = _embedded(item, turns, workspace) if media == "embedded" else []
+    tried = sample.provenance.get("select", {})
     facts = {
         "prompt": messages(turns),
         "answer": sample.answer_text,
         "task": "open_ended",
+        "pass_rate": tried.get("pass_rate"),
+        "pass_k": tried.get("k"),
         "images": pictures,
         "media": media,
         "tools": tool_schemas(),

@@ -82,9 +82,11 @@ def probe_models(recipe: BuildRecipe) -> dict[str, str]:
 
 
 def _calls_each(recipe: BuildRecipe) -> int:
-    """Model calls for one item at most: verdicts and their repairs, every try of a model that plays, and its judge."""
-    played = hasattr(recipe.solve.by, "model") * (recipe.solve.rollout.max_rounds + 1)
-    tried = recipe.solve.tries * (played + 2 * (recipe.solve.judge is not None))
+    """Model calls for one item at most: verdicts with repairs, every try of models that play, the judge."""
+    solve, select = recipe.solve, recipe.select
+    played = hasattr(solve.by, "model") * (solve.rollout.max_rounds + 1)
+    tried = solve.tries * (played + 2 * (solve.judge is not None))
+    tried += hasattr(select.policy, "model") * select.k * (select.rollout.max_rounds + 1)
     return tried + 2 * [recipe.filter.by, recipe.verify.by, recipe.render.by].count("model")
 
 

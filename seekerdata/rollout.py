@@ -89,7 +89,7 @@ class Policy(Plugin):
         return self
 
     def trying(self, attempt: int) -> "Policy":
-        """This policy for another try (1, 2, ...) at the same question; one that draws then draws anew."""
+        """This policy for its try number `attempt` (from 0) at one question; one that draws draws anew for each."""
         return self
 
     def facts(self) -> dict[str, str]:

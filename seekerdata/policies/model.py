@@ -38,7 +38,7 @@ class Model(Policy):
         return {"model": self.model.model, "dialect": self.calls}
 
     def trying(self, attempt: int) -> "Model":
-        """The same model with a seed of its own for every try."""
+        """The same model with a seed of its own for every try; tries differ at a temperature above 0 only."""
         seeded = self.model.model_copy(update={"seed": (self.model.seed or 0) + attempt})
         return self.model_copy(update={"model": seeded}) if attempt else self
 

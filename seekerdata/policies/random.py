@@ -11,6 +11,10 @@ class Random(Policy):
 
     seed: int = 0
 
+    def trying(self, n: int) -> Policy:
+        """Another seed, another letter."""
+        return self.model_copy(update={"seed": self.seed + n})
+
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         choices = LETTERS[: len(sample.options)] or "?"
         guess = choices[int(digest([self.seed, sample.id]), 16) % len(choices)]

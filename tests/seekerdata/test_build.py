@@ -26,11 +26,11 @@ def rows(count: int = 8) -> list[dict[str, Any]]:
     notes = {"tag": "white square", "unique": True, "window": [0.5, 3.5], "box": box}
     row = {
         "video": "a.mp4",
-        "question": "What does the square do?",
         "options": ["Jumps", "Slides", "Spins", "Hides"],
         "answer": "B",
     }
-    return [{"id": f"q{n}", **row, "annotations": notes} for n in range(count)]
+    asked = (f"What does the square do on beat {n}?" for n in range(count))
+    return [{"id": f"q{n}", "question": words, **row, "annotations": notes} for n, words in enumerate(asked)]
 
 
 @pytest.fixture
@@ -324,6 +324,16 @@ def test_shares_of_play_and_rl_are_exact(data: Path, tmp_path: Path) -> None:
     kinds = sorted(line["output"]["trajectory"]["kind"] for line in lines)
     assert kinds == ["direct"] * 2 + ["look"] * 4 + ["recovery"] * 2
     assert report.rows == {"qa": 8, "sft": 8, "rl": 4}
+
+
+def test_a_question_asked_twice_is_kept_once(data: Path, tmp_path: Path) -> None:
+    write(data, [*rows(3), {**rows()[1], "id": "again"}])
+    report = build(recipe(data, tmp_path / "out"))
+    dropped = [row for row in fates(tmp_path / "out", "select").items() if row[1][0] == "dropped"]
+    assert dropped in ([("again", ("dropped", "duplicate: of q1"))], [("q1", ("dropped", "duplicate: of again"))])
+    assert report.rows["sft"] == 3
+    both = build(recipe(data, tmp_path / "out", select={"drop_duplicates": False}))
+    assert both.rows["sft"] == 4 and made(both)["solve"] == 0
 
 
 def test_shapes_are_in_equal_shares(data: Path, tmp_path: Path) -> None:
