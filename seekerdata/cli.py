@@ -82,13 +82,24 @@ def build(
 
 
 @app.command()
-def plan(recipe: RecipePath, changes: Changes = None, out: Out = None, as_json: Json = False) -> None:
-    """Say what a build would do: items, model calls, tokens, disk. No work is done."""
+def plan(
+    recipe: RecipePath,
+    changes: Changes = None,
+    out: Out = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Ask every model of the recipe once: a few tokens.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a build would do: items, model calls, tokens, cost, disk. No work is done."""
     with user_errors():
-        from seekerdata.plan import estimate
+        from seekerdata.plan import ask_models, estimate
 
-        facts = estimate(_recipe(recipe, changes, out))
+        settings = _recipe(recipe, changes, out)
+        facts = estimate(settings)
+        probed = ask_models(settings) if probe else []
+        facts |= {"probe": [p._asdict() for p in probed]} if probe else {}
         _emit(facts, as_json, lambda: _print_plan(facts))
+        if failed := sum(bool(p.error) for p in probed):
+            raise SeekerError(f"{failed} of {len(probed)} models cannot be used as the recipe wants")
 
 
 @app.command()
@@ -181,9 +192,14 @@ def _draw_report(report: "Report") -> None:
 def _print_plan(facts: dict[str, Any]) -> None:
     table = _table("", "")
     for key, value in {**facts, **facts["questions"]}.items():
-        if not isinstance(value, dict):
+        if not isinstance(value, dict | list):
             table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
     _draw(table)
+    for answer in facts.get("probe", ()):
+        shown = " (with a picture)" if answer["frames"] else ""
+        print(f"probe: {answer['model']} for {', '.join(answer['roles'])}: {answer['error'] or 'ok' + shown}")
+    if facts.get("probe") == []:
+        print("probe: the recipe names no model")
 
 
 def _print_checks(verdicts: list[Any]) -> None:

@@ -3,12 +3,14 @@
 Figures are upper bounds: they take it that no item is dropped.
 """
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
 
 from seekerdata.build import STAGES, BuildRecipe
 from seekerdata.ledger import Ledger
+from seekerdata.role import Probed, probe_all, roles
 from seekerdata.stage import Status
 
 FRAME_BYTES = 250_000
@@ -46,6 +48,11 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
         "already_done": _done(recipe.out),
         "questions": recipe.source.facts(),
     }
+
+
+def ask_models(recipe: BuildRecipe) -> list[Probed]:
+    """Every model that the recipe names, asked once: what is wrong with it, before the first paid call."""
+    return asyncio.run(probe_all(list(roles(recipe))))
 
 
 def _worker(recipe: BuildRecipe, name: str) -> str:
