@@ -195,11 +195,27 @@ def _print_plan(facts: dict[str, Any]) -> None:
         if not isinstance(value, dict | list):
             table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
     _draw(table)
+    _print_models(facts)
     for answer in facts.get("probe", ()):
         shown = " (with a picture)" if answer["frames"] else ""
         print(f"probe: {answer['model']} for {', '.join(answer['roles'])}: {answer['error'] or 'ok' + shown}")
     if facts.get("probe") == []:
         print("probe: the recipe names no model")
+
+
+def _print_models(facts: dict[str, Any]) -> None:
+    """What each model takes, and what that takes for granted."""
+    if not facts["models"]:
+        return
+    from seekerdata.budget import dollars
+
+    table = _table("role", "model", "items", "calls", "images", "input tokens", "output tokens", "cost")
+    for row in facts["models"]:
+        numbers = (row[key] for key in ("items", "calls", "images", "input_tokens", "output_tokens"))
+        cost = row["note"] or dollars(row["cost"])
+        table.add_row(row["role"], row["model"], *("?" if n is None else f"{n:,}" for n in numbers), cost)
+    _draw(table)
+    print("These are estimates:", *facts["assumptions"], sep="\n- ")
 
 
 def _print_checks(verdicts: list[Any]) -> None:
@@ -223,6 +239,7 @@ def _table(*columns: str) -> Any:
 
     table = Table(*columns, box=box.SIMPLE, show_header=any(columns))
     for column in table.columns:
+        column.overflow = "fold"
         if column.header in {"kept", "dropped", "failed", "made now", "rows"}:
             column.justify = "right"
     return table

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from seekerdata.load import Load
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make, picked
 from seekerdata.reward import accuracy_by_rule
+from seekerdata.role import roles
 from seekerdata.rollout import Policy, RolloutSettings, rollout
 from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage
@@ -62,6 +64,9 @@ class Solve(Stage):
             return not target.needs_crop
         frames = (target.window_s[1] - target.window_s[0]) * self.rollout.overview_fps
         return frames >= self.overview_enough
+
+    def loads(self, video_s: float | None) -> dict[str, Load]:
+        return {role.path: self.rollout.load(video_s) for role in roles(self.by, "by")}
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         sample, kind = item.sample, assigned or "look"

@@ -1,6 +1,7 @@
 """plan: what a build with models would take, every model asked once, and nothing assumed in silence."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from typer.testing import CliRunner
 
 from seekerdata.build import BuildRecipe
 from seekerdata.cli import app
+from seekerdata.load import frame_tokens
+from seekerdata.plan import _reaching
+from seekerdata.prompts import FILTER
 from seekerdata.role import roles
 
 NAME = "openai-api/local/any"
@@ -82,3 +86,45 @@ def test_without_probe_nobody_is_asked(tmp_path: Path) -> None:
     with ChatServer(in_turn(Said("OK"))) as server:
         assert plan(tmp_path, url=server.url).exit_code == 0
     assert not server.requests
+
+
+def figures(tmp_path: Path, **recipe: Any) -> Any:
+    done = plan(tmp_path, "--json", **recipe)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_figures_by_role_follow_the_stated_formulas(tmp_path: Path) -> None:
+    facts = figures(tmp_path, expected_video_s=30)
+    told, play = facts["models"]
+    assert (told["role"], told["items"], told["calls"], told["images"]) == ("filter.model", 4, 4, 0)
+    assert told["input_tokens"] == 4 * math.ceil((len(FILTER.text) + 400) / 4)
+    assert told["output_tokens"] == 4 * 60
+    assert (play["role"], play["calls"], play["images"]) == ("solve.by.model", 4 * 3, 4 * (3 * 30 + 2 + 30))
+    pictures = 4 * (4 * 30 * frame_tokens(336 * 336) + 2 * frame_tokens(1280 * 784))
+    assert frame_tokens(336 * 336) == 14 * 8 + 4, "448x252 and its stamp"
+    assert pictures < play["input_tokens"] < pictures + 4 * (3 * 1500 + 3 * 300)
+    assert (facts["model_calls"], facts["output_tokens"]) == (16, 4 * 60 + 4 * 900)
+
+
+def test_a_price_that_is_not_known_is_said_so(tmp_path: Path) -> None:
+    facts = figures(tmp_path)
+    assert [(row["cost"], row["note"]) for row in facts["models"]] == [(None, "unknown price")] * 2
+    assert facts["cost"] == f"$0.00 and what is not known of {NAME}"
+    facts = figures(tmp_path, prices={NAME: {"input": 1000, "output": 0}}, budget={"max_cost": 5})
+    assert sum(row["cost"] for row in facts["models"]) == pytest.approx(facts["input_tokens"] / 1000)
+    assert "not known" not in facts["cost"] and facts["budget"] == "max_cost 5.0"
+
+
+def test_expected_items_follow_the_paper_on_request(tmp_path: Path) -> None:
+    assert set(figures(tmp_path)["expected_items"].values()) == {4}
+    expected = _reaching(BuildRecipe.model_validate(values(tmp_path, expected_retention="paper")), 147_245)
+    assert list(expected) == ["source", "filter", "verify", "segment", "render", "solve", "select", "dataset"]
+    paper = [147_245, 147_245, 65_594, 48_457, 41_083, 40_929, 34_200, 34_200]
+    assert list(expected.values()) == pytest.approx(paper, rel=1e-3)
+
+
+def test_assumptions_stand_under_the_figures(tmp_path: Path) -> None:
+    shown = plan(tmp_path, expected_retention={"filter": 0.5}).stdout
+    assert "kept, as the recipe expects: filter 0.5" in shown
+    assert "videos fill every limit of frames" in shown and "ceil(w/32)" in shown
