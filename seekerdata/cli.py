@@ -209,12 +209,11 @@ def _print_models(facts: dict[str, Any]) -> None:
         return
     from seekerdata.budget import dollars
 
-    table = _table("role", "model", "items", "calls", "images", "input tokens", "output tokens", "cost")
     for row in facts["models"]:
-        numbers = (row[key] for key in ("items", "calls", "images", "input_tokens", "output_tokens"))
         cost = row["note"] or dollars(row["cost"])
-        table.add_row(row["role"], row["model"], *("?" if n is None else f"{n:,}" for n in numbers), cost)
-    _draw(table)
+        keys = ("items", "calls", "images", "input_tokens", "output_tokens")
+        figures = [f"{'?' if row[key] is None else format(row[key], ',')} {key.replace('_', ' ')}" for key in keys]
+        print(f"{row['role']} ({row['model']}): {', '.join(figures)}, {cost}")
     print("These are estimates:", *facts["assumptions"], sep="\n- ")
 
 
