@@ -239,7 +239,6 @@ def _table(*columns: str) -> Any:
     table = Table(*columns, box=box.SIMPLE, show_header=any(columns))
     for column in table.columns:
         column.overflow = "fold"
-        column.no_wrap = column.header in {"items", "calls", "images", "input tokens", "output tokens"}
         if column.header in {"kept", "dropped", "failed", "made now", "rows"}:
             column.justify = "right"
     return table
