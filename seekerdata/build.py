@@ -13,11 +13,15 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from seekerdata import engine
+from seekerdata.budget import Budget, Price, Purse
 from seekerdata.dataset import DatasetSettings
+from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger, Row
+from seekerdata.load import Retention
 from seekerdata.output import write_output
 from seekerdata.plugin import load, names, picked
 from seekerdata.recipe import Recipe
+from seekerdata.role import roles
 from seekerdata.run_folder import RunFolder
 from seekerdata.sample import digest
 from seekerdata.stage import Entry, Item, Source, Stage, Status
@@ -64,6 +68,13 @@ class BuildRecipe(Recipe):
     select: Annotated[Select, ByName] = Select()
     dataset: DatasetSettings = DatasetSettings()
     engine: EngineSettings = EngineSettings()
+    budget: Budget = Budget()
+    prices: dict[str, Price] = Field(default_factory=dict)
+    """By the name of the model, as `model:` has it."""
+    expected_retention: Retention = Field(default_factory=dict)
+    """For `plan`: the share that each stage keeps."""
+    expected_video_s: float | None = Field(default=None, gt=0)
+    """For `plan`: how long the videos are; None: long enough to fill every limit of frames."""
 
     @model_validator(mode="before")
     @classmethod
@@ -79,6 +90,13 @@ class BuildRecipe(Recipe):
             if isinstance(block, dict):
                 values = {**values, name: {"seed": values["seed"], **block}}
         return values
+
+    @model_validator(mode="after")
+    def _priced(self) -> "BuildRecipe":
+        unpriced = sorted({role.settings.model for role in roles(self)} - set(self.prices))
+        if self.budget.max_cost is not None and unpriced:
+            raise ValueError(f"budget.max_cost needs prices for {', '.join(unpriced)}")
+        return self
 
     def stages(self) -> list[tuple[str, Source | Stage]]:
         """Stage names and what does their work, in order."""
@@ -135,13 +153,15 @@ def build(
         watch: told of every stage and item.
 
     Raises:
-        SeekerError: a mistake in the recipe's sources, another run on the folder, a full disk.
+        SeekerError: a mistake in the recipe's sources, another run on the folder, a full disk, a
+            budget that is spent.
     """
     watch = watch or Watch()
     started = time.time()
     with RunFolder(recipe.out, rank, world) as folder, engine.Local(recipe.engine.processes) as local:
         workspace = Workspace(root=recipe.out, video_root=recipe.source.video_root(recipe.out))
-        run = _Run(folder.ledger, workspace, local, rank, world, watch)
+        purse = Purse(recipe.budget, recipe.prices, folder.ledger.spent())
+        run = _Run(folder.ledger, workspace, local, rank, world, watch, purse)
         done = []
         for name, worker in recipe.stages():
             if rank is not None and isinstance(worker, Stage) and worker.sees_all and not run.knows_all(name):
@@ -164,6 +184,7 @@ class _Run(NamedTuple):
     rank: int | None
     world: int
     watch: Watch
+    purse: Purse
 
     def knows_all(self, name: str) -> bool:
         """Whether a rank can know all the items of a stage: those that a merging call has brought that far."""
@@ -193,12 +214,16 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
         work = _pending(name, worker, _outputs(_before(name), ids, ledger), assigned, run, found)
     run.watch.stage(name, total)
     ledger.begin(name)
-    made = 0
-    for row in run.engine.run(work):
+    made, stopped = 0, list[str]()
+    for row in run.engine.run(_affordable(work, worker, run.purse, stopped)):
         ledger.add(row)
+        run.purse.take(row.usage)
         made += 1
         run.watch.row(row, made=True)
     ledger.mark(name, found)
+    if stopped:
+        again = "finished work is kept, raise the budget and run the same command again to go on"
+        raise SeekerError(f"the budget is spent at {name}: {stopped[0]}; {again}")
     return {"name": name, **ledger.counts(name), "made": made}
 
 
@@ -222,6 +247,18 @@ def _pending(
             run.watch.row(row, made=False)
         else:
             yield engine.Work(name, given.id, key, worker, given.value, share, run.workspace)
+
+
+def _affordable(
+    works: Iterable[engine.Work], worker: Source | Stage, purse: Purse, stopped: list[str]
+) -> Iterator[engine.Work]:
+    """The work until the budget is spent, which `stopped` then says. A stage that names no model is not stopped."""
+    paid = any(roles(worker))
+    for piece in works:
+        if paid and purse.empty:
+            stopped.append(purse.empty)
+            return
+        yield piece
 
 
 def _before(name: str) -> str:

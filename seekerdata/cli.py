@@ -86,19 +86,20 @@ def plan(
     recipe: RecipePath,
     changes: Changes = None,
     out: Out = None,
-    probe: Annotated[bool, typer.Option("--probe", help="Ask each model of the recipe for one word.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Ask every model of the recipe once: a few tokens.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a build would do: items, model calls, tokens, disk. No work is done."""
+    """Say what a build would do: items, model calls, tokens, cost, disk. No work is done."""
     with user_errors():
-        from seekerdata.plan import estimate, probe_models
+        from seekerdata.plan import ask_models, estimate
 
-        read = _recipe(recipe, changes, out)
-        facts = estimate(read)
-        if probe:
-            answered = probe_models(read)
-            facts["models_answer"] = ", ".join(f"{stage} ({name})" for stage, name in answered.items()) or "none named"
+        settings = _recipe(recipe, changes, out)
+        facts = estimate(settings)
+        probed = ask_models(settings) if probe else []
+        facts |= {"probe": [p._asdict() for p in probed]} if probe else {}
         _emit(facts, as_json, lambda: _print_plan(facts))
+        if failed := sum(bool(p.error) for p in probed):
+            raise SeekerError(f"{failed} of {len(probed)} models cannot be used as the recipe wants")
 
 
 @app.command()
@@ -191,9 +192,29 @@ def _draw_report(report: "Report") -> None:
 def _print_plan(facts: dict[str, Any]) -> None:
     table = _table("", "")
     for key, value in {**facts, **facts["questions"]}.items():
-        if not isinstance(value, dict):
+        if not isinstance(value, dict | list):
             table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
     _draw(table)
+    _print_models(facts)
+    for answer in facts.get("probe", ()):
+        shown = " (with a picture)" if answer["frames"] else ""
+        print(f"probe: {answer['model']} for {', '.join(answer['roles'])}: {answer['error'] or 'ok' + shown}")
+    if facts.get("probe") == []:
+        print("probe: the recipe names no model")
+
+
+def _print_models(facts: dict[str, Any]) -> None:
+    """What each model takes, and what that takes for granted."""
+    if not facts["models"]:
+        return
+    from seekerdata.budget import dollars
+
+    for row in facts["models"]:
+        cost = row["note"] or dollars(row["cost"])
+        keys = ("items", "calls", "images", "input_tokens", "output_tokens")
+        figures = [f"{'?' if row[key] is None else format(row[key], ',')} {key.replace('_', ' ')}" for key in keys]
+        print(f"{row['role']} ({row['model']}): {', '.join(figures)}, {cost}")
+    print("These are estimates:", *facts["assumptions"], sep="\n- ")
 
 
 def _print_checks(verdicts: list[Any]) -> None:
@@ -217,6 +238,7 @@ def _table(*columns: str) -> Any:
 
     table = Table(*columns, box=box.SIMPLE, show_header=any(columns))
     for column in table.columns:
+        column.overflow = "fold"
         if column.header in {"kept", "dropped", "failed", "made now", "rows"}:
             column.justify = "right"
     return table

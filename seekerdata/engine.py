@@ -18,6 +18,7 @@ from seekerdata.errors import ItemError, SeekerError
 from seekerdata.ledger import Row
 from seekerdata.sample import digest
 from seekerdata.stage import Drop, Entry, Item, Source, Stage, Status
+from seekerdata.usage import metered
 from seekerdata.workspace import Workspace
 
 AHEAD = 4
@@ -85,7 +86,8 @@ def work(piece: Work) -> Row:
     started = time.monotonic()
     row = Row(piece.stage_name, piece.id, piece.key, Status.FAILED)
     try:
-        result = _process(piece)
+        with metered() as meter:
+            result = _process(piece)
         if isinstance(result, Drop):
             row = row._replace(status=Status.DROPPED, reason=result.reason)
         else:
@@ -97,7 +99,7 @@ def work(piece: Work) -> Row:
     except Exception as error:  # the one place: a bug in one item must not lose its siblings
         reason = f"bug: {type(error).__name__}: {error}"
         row = row._replace(reason=reason, error=traceback.format_exc(), retryable=True)
-    return row._replace(seconds=time.monotonic() - started)
+    return row._replace(seconds=time.monotonic() - started, usage=tuple(meter.values()))
 
 
 def _process(piece: Work) -> Item | Drop:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from seekerdata.errors import SeekerError
 from seekerdata.stage import Status
+from seekerdata.usage import Usage
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -22,6 +24,9 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (stage, id, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS current (
     stage TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (stage, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS spent (
+    attempt TEXT NOT NULL, model TEXT NOT NULL, calls INTEGER NOT NULL, input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL, PRIMARY KEY (attempt, model)) WITHOUT ROWID;
 """
 _COLUMNS = ("stage", "id", "key", "status", "reason", "error", "retryable", "output", "seconds")
 
@@ -38,6 +43,8 @@ class Row(NamedTuple):
     retryable: bool = False
     output: str = ""
     seconds: float = 0.0
+    usage: tuple[Usage, ...] = ()
+    """What its model calls took; written beside the row, not into it, and never overwritten by a later attempt."""
 
 
 class Ledger:
@@ -85,8 +92,19 @@ class Ledger:
             SeekerError: the disk is full or the file cannot be written.
         """
         with self._writing():
-            self._db.execute(f"INSERT OR REPLACE INTO rows VALUES ({', '.join('?' * len(row))})", row)
+            self._db.execute(
+                f"INSERT OR REPLACE INTO rows VALUES ({', '.join('?' * len(_COLUMNS))})", row[: len(_COLUMNS)]
+            )
             self._db.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", row[:3])
+            attempt = uuid4().hex
+            spent = ((attempt, *usage) for usage in row.usage)
+            self._db.executemany("INSERT INTO spent VALUES (?, ?, ?, ?, ?)", spent)
+
+    def spent(self) -> list[Usage]:
+        """What all model calls took by model: of every attempt, also for rows that no longer belong to the run."""
+        tables = [table.replace("rows", "spent") for table in self._tables]
+        query = "SELECT model, sum(calls), sum(input_tokens), sum(output_tokens) FROM {} GROUP BY model"
+        return [Usage(*found) for table in tables for found in self._db.execute(query.format(table))]
 
     def begin(self, stage: str) -> None:
         """Forget which rows of a stage belong to the run; the rows stay."""
@@ -168,6 +186,7 @@ class Ledger:
         self._db.execute("ATTACH DATABASE ? AS rank", (f"{other}",))
         with self._writing():
             self._db.execute("INSERT OR IGNORE INTO main.rows SELECT * FROM rank.rows")
+            self._db.execute("INSERT OR IGNORE INTO main.spent SELECT * FROM rank.spent")
         self._db.execute("DETACH DATABASE rank")
 
 

@@ -18,6 +18,7 @@ from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instructions import escape_markers
 from seekerdata.rollout import Reply
 from seekerdata.trajectory import Block, Image, StopReason, Text, ToolCall
+from seekerdata.usage import note
 
 if TYPE_CHECKING:
     from inspect_ai.model import ChatMessage, Content, GenerateConfig, Model, ModelOutput
@@ -132,7 +133,10 @@ async def ask(
     try:
         output = await model.generate(list(messages), tools=list(tools), config=config)
     except Exception as error:  # every provider has errors of its own, and all may quote a key: none may pass
+        note(settings.model)
         raise _failure(settings, error) from None
+    used = _usage(output)
+    note(settings.model, used.get("input_tokens", 0), used.get("output_tokens", 0))
     if output.empty:
         raise ItemError("model_failed", f"{settings.model}: an empty reply without any choice", retryable=True)
     return _read(output, first_id)

@@ -27,6 +27,8 @@ from seekerdata.workspace import Workspace, room_needed, write_atomically
 if TYPE_CHECKING:
     from seekerdata.build import BuildRecipe, Watch
 
+_PRIVATE = {"out", "engine", "budget", "prices", "expected_retention", "expected_video_s"}
+
 PACKAGES = (
     "seekerdata",
     "av",
@@ -82,8 +84,8 @@ def resolved(recipe: "BuildRecipe") -> dict[str, Any]:
 
 
 def _published(recipe: "BuildRecipe") -> dict[str, Any]:
-    """The recipe as a card shows it: without what is this machine's (folders, processes)."""
-    written = {key: value for key, value in resolved(recipe).items() if key not in {"out", "engine"}}
+    """The recipe as a card shows it: without what is this machine's or this purse's: folders, processes, prices."""
+    written = {key: value for key, value in resolved(recipe).items() if key not in _PRIVATE}
     source = {k: Path(v).name if k == "path" else v for k, v in written["source"].items()}
     return {**written, "source": source}
 

@@ -1,6 +1,7 @@
 """plan: what a build would do, said before it does anything. Reads the source's list and an earlier run's ledger.
 
-Figures are upper bounds: they take it that no item is dropped.
+Items are upper bounds (no item is dropped) unless the recipe states `expected_retention`. What models take is an
+estimate by the formulas of `load.py`, whose assumptions are part of the plan; a price that is not known is said so.
 """
 
 import asyncio
@@ -8,11 +9,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from seekerdata.budget import Purse, dollars
 from seekerdata.build import STAGES, BuildRecipe
-from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger
-from seekerdata.models import probe
-from seekerdata.stage import Status
+from seekerdata.load import ASSUMPTIONS, Load
+from seekerdata.role import Probed, Role, probe_all, roles
+from seekerdata.stage import Stage, Status
 
 FRAME_BYTES = 250_000
 """A 720p frame as JPEG q95 4:4:4 (research measurement); marked and raw frame are one each."""
@@ -21,7 +23,7 @@ LOOK_BYTES = 25_000
 
 
 def estimate(recipe: BuildRecipe) -> dict[str, Any]:
-    """Items, model calls, tokens and disk of a build, and what an earlier run has already done.
+    """Items, model calls, tokens, cost and disk of a build, and what an earlier run has already done.
 
     Raises:
         SeekerError: the source cannot be listed.
@@ -29,11 +31,7 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
     entries = list(recipe.source.entries())
     unusable = sum(bool(entry.problem) for entry in entries)
     items = len(entries) - unusable
-    calls = items * _calls_each(recipe)
-    frames = recipe.solve.rollout.overview_max_frames + recipe.solve.rollout.tools.crop_max_frames
-    disk = items * 2 * FRAME_BYTES * 2  # in the run folder and again inside the dataset
-    if recipe.dataset.media == "embedded":
-        disk += items * frames * LOOK_BYTES
+    reaching = _reaching(recipe, items)
     return {
         "recipe": recipe.name,
         "out": str(recipe.out),
@@ -42,13 +40,70 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
         "unusable_rows": unusable,
         "stages": ", ".join(f"{name} ({_worker(recipe, name)})" for name in STAGES[1:]),
         "processes": recipe.engine.processes,
-        "model_calls": calls,
-        "tokens": "not known before the first call" if calls else 0,
-        "disk_at_most_mb": round(disk / 1e6),
+        "expected_items": reaching,
+        **_models(recipe, reaching),
+        "disk_at_most_mb": round(_disk(recipe, items) / 1e6),
         "disk_free_mb": round(shutil.disk_usage(_existing(recipe.out)).free / 1e6),
-        "already_done": _done(recipe.out),
+        **_earlier(recipe),
         "questions": recipe.source.facts(),
     }
+
+
+def ask_models(recipe: BuildRecipe) -> list[Probed]:
+    """Every model that the recipe names, asked once: what is wrong with it, before the first paid call."""
+    return asyncio.run(probe_all(list(roles(recipe))))
+
+
+def _reaching(recipe: BuildRecipe, items: int) -> dict[str, int]:
+    """Items expected at the door of each stage, and in the dataset."""
+    shares = {str(name): share for name, share in recipe.expected_retention.items()}
+    reaching, left = {}, float(items)
+    for name in STAGES:
+        reaching[name] = round(left)
+        left *= shares.get(name, 1.0)
+    return {**reaching, "dataset": round(left)}
+
+
+def _models(recipe: BuildRecipe, reaching: dict[str, int]) -> dict[str, Any]:
+    """What every model takes, by role, and in all. A role whose stage gives no figures has none."""
+    rows = []
+    for name, worker in recipe.stages():
+        loads = worker.loads(recipe.expected_video_s) if isinstance(worker, Stage) else {}
+        for role in roles(worker):
+            rows.append(_model(recipe, role, name, reaching[name], loads.get(role.path)))
+    total = Load(*(sum(row[field] or 0 for row in rows) for field in Load._fields))
+    facts: dict[str, Any] = {"model_calls": total.calls, **total._asdict(), "models": rows}
+    del facts["calls"]
+    if not rows:
+        return facts
+    unknown = sorted({row["model"] for row in rows if row["cost"] is None})
+    known = sum(row["cost"] or 0 for row in rows)
+    facts["cost"] = dollars(known) + (f" and what is not known of {', '.join(unknown)}" if unknown else "")
+    facts["budget"] = ", ".join(f"{k} {v:,}" for k, v in recipe.budget if v is not None) or "no limit"
+    return {**facts, "assumptions": _assumptions(recipe)}
+
+
+def _model(recipe: BuildRecipe, role: Role, stage: str, items: int, each: Load | None) -> dict[str, Any]:
+    """One role's row; `cost` is None without a price or without figures."""
+    price = recipe.prices.get(role.settings.model)
+    load = each.times(items) if each else None
+    figures = load._asdict() if load else dict.fromkeys(Load._fields)
+    cost = round(price.cost(load.input_tokens, load.output_tokens), 4) if price and load else None
+    note = "" if cost is not None else "no figures for this role" if not load else "unknown price"
+    row = {"role": f"{stage}.{role.path}", "model": role.settings.model, "items": items}
+    return {**row, **figures, "cost": cost, "note": note}
+
+
+def _assumptions(recipe: BuildRecipe) -> list[str]:
+    """What the figures take for granted, in words."""
+    kept = ", ".join(f"{name} {share:g}" for name, share in recipe.expected_retention.items())
+    seconds = recipe.expected_video_s
+    return [
+        f"kept, as the recipe expects: {kept}" if kept else "no item is dropped (expected_retention says otherwise)",
+        f"a video: {seconds:g} s, crops as long" if seconds else "videos fill every limit of frames (expected_video_s)",
+        *ASSUMPTIONS,
+        "prices as the recipe has them, in dollars for a million tokens; cached input at the full price",
+    ]
 
 
 def _worker(recipe: BuildRecipe, name: str) -> str:
@@ -56,38 +111,13 @@ def _worker(recipe: BuildRecipe, name: str) -> str:
     return by if isinstance(by, str) else by.plugin_name()
 
 
-def probe_models(recipe: BuildRecipe) -> dict[str, str]:
-    """Ask every model that a recipe names for one word (those shown frames, about a picture); who answered, by stage.
-
-    Raises:
-        SeekerError: one line for each that does not answer: no server, a wrong key, no such model, no pictures.
-    """
-    named = {
-        "filter": (recipe.filter.model, False),
-        "verify": (recipe.verify.model, True),
-        "render": (recipe.render.model, False),
-        "solve": (getattr(recipe.solve.by, "model", None), True),
-    }
-    answered, faults = {}, []
-    for stage, (model, pictures) in named.items():
-        if model:
-            try:
-                asyncio.run(probe(model, pictures))
-                answered[stage] = model.model
-            except SeekerError as error:
-                faults.append(f"{stage}: {error}")
-    if faults:
-        raise SeekerError("\n".join(faults))
-    return answered
-
-
-def _calls_each(recipe: BuildRecipe) -> int:
-    """Model calls for one item at most: verdicts with repairs, every try of models that play, the judge."""
-    solve, select = recipe.solve, recipe.select
-    played = hasattr(solve.by, "model") * (solve.rollout.max_rounds + 1)
-    tried = solve.tries * (played + 2 * (solve.judge is not None))
-    tried += hasattr(select.policy, "model") * select.k * (select.rollout.max_rounds + 1)
-    return tried + 2 * [recipe.filter.by, recipe.verify.by, recipe.render.by].count("model")
+def _disk(recipe: BuildRecipe, items: int) -> int:
+    """Bytes if no item is dropped: marked and raw frames in the run folder and again inside the dataset, and looks."""
+    disk = items * 2 * FRAME_BYTES * 2
+    if recipe.dataset.media == "embedded":
+        frames = recipe.solve.rollout.overview_max_frames + recipe.solve.rollout.tools.crop_max_frames
+        disk += items * frames * LOOK_BYTES
+    return disk
 
 
 def _existing(folder: Path) -> Path:
@@ -95,12 +125,15 @@ def _existing(folder: Path) -> Path:
     return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
 
 
-def _done(out: Path) -> str:
-    if not (out / "run.db").exists():
-        return "nothing"
-    ledger = Ledger(out / "run.db")
+def _earlier(recipe: BuildRecipe) -> dict[str, str]:
+    """What an earlier call of the run has done and spent."""
+    if not (recipe.out / "run.db").exists():
+        return {"already_done": "nothing", "already_spent": "nothing"}
+    ledger = Ledger(recipe.out / "run.db")
     try:
         counts = {name: ledger.counts(name) for name in STAGES}
+        spent = str(Purse(recipe.budget, recipe.prices, ledger.spent()))
     finally:
         ledger.close()
-    return ", ".join(f"{name} {sum(c[s] for s in Status)}" for name, c in counts.items())
+    done = ", ".join(f"{name} {sum(c[s] for s in Status)}" for name, c in counts.items())
+    return {"already_done": done, "already_spent": spent}

@@ -27,6 +27,8 @@ class Plugin(BaseModel):
 
     version: ClassVar[int] = 1
     """Raised when the code changes what it makes, so that a resumed run redoes that part."""
+    shown_frames: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose models are shown pictures; `plan --probe` shows one to those."""
 
     @classmethod
     def plugin_name(cls) -> str:

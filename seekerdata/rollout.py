@@ -3,6 +3,7 @@
 Used by synthesis and evaluation. Ends with the Policy contract, which every file of `seekerdata/policies/` fulfils.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ import PIL.Image
 from pydantic import BaseModel, ConfigDict
 
 from seekerdata.dialect import read_calls
-from seekerdata.instructions import LAST_LOOK, NO_LOOK_LEFT, Mode, escape_markers, first_turns
+from seekerdata.instructions import FORMATS, LAST_LOOK, NO_LOOK_LEFT, ROLE, Mode, escape_markers, first_turns
+from seekerdata.load import LOOKS, QUESTION_CHARS, TURN_TOKENS, Load, frame_count, frame_tokens, text_tokens
 from seekerdata.observation import Observation, PromptFrame, look_at_video
 from seekerdata.plugin import Plugin
 from seekerdata.sample import Sample
@@ -37,6 +39,26 @@ class RolloutSettings(BaseModel):
     max_rounds: int = 5
     """Tool calls a policy may make before it must answer."""
     tools: ToolSettings = ToolSettings()
+
+    def load(self, video_s: float | None) -> Load:
+        """What one play is expected to cost: the marked frame, one crop, the answer; all is sent with every call.
+
+        Args:
+            video_s: how long the video is, and the crop at most; None: both fill their limits.
+        """
+        tools = self.tools
+        overview = frame_count(self.overview_fps, self.overview_max_frames, video_s)
+        crop = frame_count(tools.crop_fps, tools.crop_max_frames, video_s, tools.crop_min_frames)
+        shown = [(overview, overview * frame_tokens(self.max_pixels)), (1, frame_tokens(tools.prompt_max_pixels))]
+        shown.append((crop, crop * frame_tokens(tools.max_pixels)))
+        looks = min(LOOKS, self.max_rounds) if self.mode == "tool" else 0
+        calls = looks + 1
+        schemas = json.dumps(tool_schemas(VideoTools)) if self.mode == "tool" else ""
+        text = text_tokens(ROLE, FORMATS[self.mode], schemas, chars=QUESTION_CHARS)
+        images = sum(count * (calls - n) for n, (count, _) in enumerate(shown[:calls]))
+        pictures = sum(tokens * (calls - n) for n, (_, tokens) in enumerate(shown[:calls]))
+        said = TURN_TOKENS * sum(range(calls))  # earlier turns, sent again
+        return Load(calls, images, calls * text + pictures + said, calls * TURN_TOKENS)
 
 
 @dataclass

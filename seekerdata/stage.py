@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from seekerdata.load import Load
 from seekerdata.plugin import Plugin
 from seekerdata.sample import Sample
 from seekerdata.trajectory import Trajectory
@@ -98,6 +99,11 @@ class Stage(Plugin):
 
     def assign(self, items: Iterable[Item]) -> dict[str, Any]:
         """What the whole set decides for each item id, e.g. its shape. Must not depend on the order of `items`."""
+        return {}
+
+    def loads(self, video_s: float | None) -> dict[str, Load]:
+        """What one item is expected to cost each model, by the field that names it (`model`, `by.model`); for `plan`,
+        which says of a model without an entry that nothing is known."""
         return {}
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:

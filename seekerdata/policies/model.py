@@ -30,6 +30,8 @@ SHOWN_BELOW = "The result is in the next message."
 class Model(Policy):
     """Any model by name (OpenAI, Gemini, vLLM, a compatible server, local transformers). Sees only the conversation."""
 
+    shown_frames = frozenset({"model"})
+
     model: ModelRole
     calls: Literal["native", "text"] = "native"
     """How it calls tools: through its API, or as `<tool_call>` text for models without (Hermes form)."""

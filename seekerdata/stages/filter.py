@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from seekerdata.load import Load, verdict_load
 from seekerdata.models import ModelRole
 from seekerdata.prompts import FILTER
 from seekerdata.question_kind import unsuited
@@ -39,6 +40,9 @@ class Filter(Stage):
         """A changed prompt is a changed filter."""
         own = super().fingerprint()
         return digest([own, FILTER.hash]) if self.model else own
+
+    def loads(self, video_s: float | None) -> dict[str, Load]:
+        return {"model": verdict_load(FILTER.text)} if self.model else {}
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         """The item with the verdict noted, or dropped as `<category>: <why>`."""

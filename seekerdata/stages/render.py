@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from seekerdata.colour import contrasting_colour
 from seekerdata.instance import decode_mask
+from seekerdata.load import Load, verdict_load
 from seekerdata.models import ModelRole
 from seekerdata.plugin import make, picked
 from seekerdata.prompts import RENDER
@@ -41,6 +42,9 @@ class Render(Stage):
     @property
     def sees_all(self) -> bool:
         return True
+
+    def loads(self, video_s: float | None) -> dict[str, Load]:
+        return {"model": verdict_load(RENDER.text)} if self.model else {}
 
     @model_validator(mode="after")
     def _agreeing(self) -> "Render":

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, model_validator
 
 from seekerdata.duplicates import Asking, duplicates
+from seekerdata.load import Load
 from seekerdata.pass_rate import measure
 from seekerdata.plugin import describe, make
+from seekerdata.role import roles
 from seekerdata.rollout import Policy, RolloutSettings
 from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage
@@ -107,6 +109,9 @@ class Select(Stage):
         short = len(sample.answer_text.split()) <= self.longest_answer_words
         texts = (sample.question, sample.answer_text) if sample.options else ()
         return short and not any(_NEEDS_OPTIONS.search(text) for text in texts)
+
+    def loads(self, video_s: float | None) -> dict[str, Load]:
+        return {role.path: self.rollout.load(video_s).times(self.k) for role in roles(self.policy, "policy")}
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         """The item with its sets, or dropped as `duplicate: of <id>` or `quota: ...`."""

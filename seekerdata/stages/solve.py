@@ -8,11 +8,13 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field
 
 from seekerdata.judge import Judge
+from seekerdata.load import Load, verdict_load
 from seekerdata.models import ModelRole
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make, picked
 from seekerdata.prompts import JUDGE
 from seekerdata.reward import accuracy_by_rule
+from seekerdata.role import roles
 from seekerdata.rollout import Policy, RolloutSettings, rollout
 from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage
@@ -90,6 +92,10 @@ class Solve(Stage):
             return not target.needs_crop
         frames = (target.window_s[1] - target.window_s[0]) * self.rollout.overview_fps
         return frames >= self.overview_enough
+
+    def loads(self, video_s: float | None) -> dict[str, Load]:
+        played = {role.path: self.rollout.load(video_s).times(self.tries) for role in roles(self.by, "by")}
+        return played | ({"judge": verdict_load(JUDGE.text).times(self.tries)} if self.judge else {})
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         """The item with the first play that may be kept, or dropped with what was wrong with every one.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from seekerdata.load import Load, frame_count, verdict_load
 from seekerdata.models import ModelRole, as_content, connect
 from seekerdata.observation import look_at_video
 from seekerdata.prompts import VERIFY
@@ -39,6 +40,12 @@ class Verify(Stage):
     """Of a longer video the frames stand further apart."""
     max_pixels: int = Field(default=336 * 336, ge=32 * 32)
     """Limit of each frame."""
+
+    shown_frames = frozenset({"model"})
+
+    def loads(self, video_s: float | None) -> dict[str, Load]:
+        frames = frame_count(self.fps, self.max_frames, video_s)
+        return {"model": verdict_load(VERIFY.text, frames, self.max_pixels)} if self.model else {}
 
     @model_validator(mode="after")
     def _agreeing(self) -> "Verify":

@@ -22,7 +22,7 @@ from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.plan import estimate, probe_models
+from seekerdata.plan import ask_models, estimate
 from seekerdata.prompts import FILTER, Prompt
 from seekerdata.sample import Sample, Target
 from seekerdata.stage import Drop, Item
@@ -263,12 +263,12 @@ def test_a_run_writes_no_key_pays_nothing_twice_and_tries_failures_again(tmp_pat
 def test_plan_counts_calls_and_probes_both_models(tmp_path: Path) -> None:
     with ChatServer(in_turn(Said("OK"))) as server:
         planned = recipe(tmp_path / "run", server.url)
-        assert estimate(planned)["model_calls"] == 4 * (2 + 6)
-        assert probe_models(planned) == {"filter": NAME, "solve": NAME}
-    assert [len(request.images) for request in server.requests] == [0, 1]
-    with pytest.raises(SeekerError) as caught:
-        probe_models(planned)
-    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == ["filter", "solve"]
+        assert estimate(planned)["model_calls"] == 4 * (1 + 3), "a verdict; two looks and the answer"
+        answers = ask_models(planned)
+    assert {role for answer in answers for role in answer.roles} == {"filter.model", "solve.by.model"}
+    assert not any(answer.error for answer in answers)
+    assert [len(request.images) for request in server.requests] == [answer.frames for answer in answers]
+    assert all(answer.error for answer in ask_models(planned)), "the server is gone"
 
 
 def test_a_pool_of_processes_asks_too(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from servers.openai_server import Reply as Answer
 from seekerdata.build import BuildRecipe, build
 from seekerdata.errors import ItemError
 from seekerdata.instance import Instance, Sighting, encode_mask
-from seekerdata.plan import estimate, probe_models
+from seekerdata.plan import ask_models, estimate
 from seekerdata.prompts import RENDER, Prompt
 from seekerdata.reference import put_phrase
 from seekerdata.rewrite import check_phrase
@@ -189,13 +189,14 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [row["output"]["sample"] for row in found]
 
 
-def test_the_plan_counts_each_verdict_and_its_repair_and_probes_both(tmp_path: Path) -> None:
+def test_the_plan_counts_each_verdict_and_probes_both(tmp_path: Path) -> None:
     with ChatServer(in_turn(Said("OK"))) as server:
         asks = {"by": "model", "model": {"model": NAME, "base_url": server.url}}
         planned = recipe(tmp_path / "out", verify=asks, render=asks)
-        assert estimate(planned)["model_calls"] == 3 * 4
-        assert probe_models(planned) == {"verify": NAME, "render": NAME}
-    assert [len(request.images) for request in server.requests] == [1, 0]
+        assert estimate(planned)["model_calls"] == 3 * 2
+        (answer,) = ask_models(planned)
+    assert answer.roles == ("verify.model", "render.model") and not answer.error, "one model is asked once"
+    assert [len(request.images) for request in server.requests] == [1]
 
 
 def test_a_build_with_both_models_pays_nothing_twice(tmp_path: Path) -> None:
