@@ -19,7 +19,7 @@ QUESTION_CHARS = 400
 VERDICT_TOKENS = 60
 """A decision as JSON. Thoughts of a thinking model come on top."""
 TURN_TOKENS = 300
-"""One turn of a play: 900 for three, as the paper's model says at the start of its RL (910, papers.md 1.5)."""
+"""One turn of a play: 900 for three, as the paper's model says at the start of its RL (910, Fig. 6)."""
 LOOKS = 2
 """Looks of a play: the marked frame and one crop, as in the paper's first case study."""
 SIZE_WH = (1280, 720)
@@ -36,7 +36,7 @@ ASSUMPTIONS = (
 
 
 PAPER_RETENTION = {"filter": 0.4455, "verify": 0.7387, "segment": 0.8478, "render": 0.9963, "solve": 0.8356}
-"""Table 8 of the paper: 147,245 > 65,594 > 48,457 > 41,083 > 40,929 > 34.2k items (papers.md 1.4)."""
+"""Table 8 of the paper: 147,245 > 65,594 > 48,457 > 41,083 > 40,929 > 34.2k items."""
 
 Retention = Annotated[
     dict[

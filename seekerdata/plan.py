@@ -17,7 +17,7 @@ from seekerdata.role import Probed, Role, probe_all, roles
 from seekerdata.stage import Stage, Status
 
 FRAME_BYTES = 250_000
-"""A 720p frame as JPEG q95 4:4:4 (research measurement); marked and raw frame are one each."""
+"""A 720p frame as JPEG q95 4:4:4; marked and raw frame are one each."""
 LOOK_BYTES = 25_000
 """A frame of 112,896 pixels in the same form."""
 

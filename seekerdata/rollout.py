@@ -27,7 +27,7 @@ _ANSWER = re.compile(r"<answer>(.*?)</answer>", flags=re.DOTALL | re.IGNORECASE)
 
 
 class RolloutSettings(BaseModel):
-    """What a policy is shown first and how long it may look. Defaults are VideoSeeker's (papers.md 1.3)."""
+    """What a policy is shown first and how long it may look. Defaults are VideoSeeker's (arXiv 2605.16079)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

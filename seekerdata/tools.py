@@ -23,7 +23,7 @@ SLACK_S = 0.051
 
 
 class ToolSettings(BaseModel):
-    """What the tools show. Defaults are VideoSeeker's (evaluation script and RL tool, papers.md 1.2)."""
+    """What the tools show. Defaults are VideoSeeker's (its evaluation script and RL tool)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
