@@ -42,7 +42,7 @@ def trace_fault(trajectory: Trajectory, max_tool_errors: int) -> str:
 
 def format_of(trajectory: Trajectory) -> str:
     """The model's turns, read as one, are `think (tool_call think)* answer`: each opens with its thought, two calls
-    never share a turn, and nothing follows the one answer. Source: VideoSeeker (arXiv 2605.16079), the format reward."""
+    never share a turn, and nothing follows the one answer. Source: VideoSeeker's format reward."""
     said = [turn for turn in trajectory.turns if turn.role == "assistant"]
     for number, turn in enumerate(said, start=1):
         if not turn.text.lstrip().lower().startswith("<think>"):
