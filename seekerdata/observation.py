@@ -62,7 +62,7 @@ def look_at_video(clip: Clip, sampling: Sampling, max_pixels: int | None) -> Obs
         ItemError: the video gives no frame there.
     """
     frames = clip.frames(sampling, max_pixels=max_pixels)
-    return _stamped("video", [(_picture(f), f.time_s) for f in distinct(frames)], max_pixels)
+    return _stamped("video", [(f.image, f.time_s) for f in distinct(frames)], max_pixels)
 
 
 def look_at_prompt(name: str, prompt: PromptFrame, max_pixels: int | None) -> Observation:
@@ -80,7 +80,7 @@ def materialise(images: Sequence[Image], video: Video, prompts: Mapping[str, Pro
     for limit in {image.max_pixels for image in images if image.source == "video"}:
         wanted = [i for i in dict.fromkeys(images) if i.source == "video" and i.max_pixels == limit]
         times = [image.time_s for image in wanted if image.time_s is not None]
-        found |= zip(wanted, map(_picture, video.frames(times, max_pixels=limit)), strict=True)
+        found |= zip(wanted, (f.image for f in video.frames(times, max_pixels=limit)), strict=True)
     for image in images:
         if image.source != "video":
             found[image] = _resized(prompts[image.source].picture, image.max_pixels)
@@ -118,10 +118,6 @@ def _stamped(
             )
         )
     return Observation(tuple(blocks), tuple(picture for picture, _ in shots))
-
-
-def _picture(frame: Frame) -> PIL.Image.Image:
-    return PIL.Image.fromarray(frame.rgb)
 
 
 def _resized(picture: PIL.Image.Image, max_pixels: int | None) -> PIL.Image.Image:
