@@ -29,6 +29,12 @@ class Price(BaseModel):
         return (input_tokens * self.input + output_tokens * self.output) / 1e6
 
 
+def cost_of(usage: Usage, prices: Mapping[str, Price]) -> float | None:
+    """Dollars of one model's calls; None if its price is not known."""
+    price = prices.get(usage.model)
+    return round(price.cost(usage.input_tokens, usage.output_tokens), 6) if price else None
+
+
 class Budget(BaseModel):
     """What the models of a run may take in all; the run stops before the next item once a limit is reached."""
 

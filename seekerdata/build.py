@@ -17,10 +17,10 @@ from seekerdata.budget import Budget, Price, Purse
 from seekerdata.dataset import DatasetSettings
 from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger, Row
-from seekerdata.load import Retention
 from seekerdata.output import write_output
 from seekerdata.plugin import load, names, picked
 from seekerdata.recipe import Recipe
+from seekerdata.retention import Retention
 from seekerdata.role import roles
 from seekerdata.run_folder import RunFolder
 from seekerdata.sample import digest

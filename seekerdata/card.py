@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seekerdata.retention import PAPER_KEPT
+from seekerdata.stage import Status
+
 
 def template(name: str) -> Any:
     """A jinja2 template by file name, from the package's `cards` folder or the repository's.
@@ -23,7 +26,7 @@ def template(name: str) -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["cell"] = cell
+    environment.filters |= {"cell": cell, "number": _number}
     return environment.get_template(name)
 
 
@@ -33,6 +36,11 @@ def cell(value: object) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;")
 
 
+def _number(value: float | str | None) -> str:
+    """A count with its thousands apart; text as it is."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def fill_dataset_card(
     name: str,
     recipe: Mapping[str, Any],
@@ -40,6 +48,7 @@ def fill_dataset_card(
     rows: Mapping[str, int],
     balance: Mapping[str, Mapping[str, int]],
     facts: Mapping[str, str],
+    spent: Sequence[Mapping[str, Any]],
 ) -> str:
     """The dataset's README.md: YAML header that `load_dataset` and the Hub read, then what was done and counted."""
     import yaml
@@ -56,7 +65,8 @@ def fill_dataset_card(
             name=name,
             recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True, width=100),
             media=recipe["dataset"]["media"],
-            stages=stages,
+            stages=compared(stages, rows),
+            spent=spent,
             rows=rows,
             balance=balance,
             facts=facts,
@@ -64,6 +74,23 @@ def fill_dataset_card(
             size=next((label for limit, label in limits if size < limit), "n>1M"),
         )
     )
+
+
+def compared(stages: Sequence[Mapping[str, Any]], rows: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The stages, and the rows trained by reward, with the share that each kept, beside the paper's."""
+    found = [{**stage, "share": _share(stage["kept"], sum(stage[status] for status in Status))} for stage in stages]
+    others = {"dropped": "", "failed": "", "reasons": {}}  # a row that is not drawn stays an sft row
+    found.append({"name": "rl", "kept": rows["rl"], "share": _share(rows["rl"], rows["sft"]), **others})
+    left = PAPER_KEPT["source"]
+    for stage in found:
+        if kept := PAPER_KEPT.get(stage["name"]):
+            stage |= {"paper": f"{kept:,}", "paper_share": _share(kept, left)}
+            left = kept
+    return found
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else ""
 
 
 def _licence(licences: Mapping[str, int]) -> str:

@@ -63,8 +63,11 @@ def features(config: str) -> Any:
         "sft": {"messages": List(message), "kind": text, "policy": text, "calls": whole} | asked,
         "rl": {"prompt": List(message), "task": text, "pass_rate": real, "pass_k": whole} | asked,
     }
+    making = {"step": text, "columns": List(text), "model": text, "prompt": text, "time": text}
+    making |= {"calls": whole, "input_tokens": whole, "output_tokens": whole, "cost": real}
     extra = media if config != "qa" else {}
-    return Features({"id": text} | columns[config] | extra | mark | video | {"provenance": Json()})
+    origin = {"made_by": List(making), "provenance": Json()}
+    return Features({"id": text} | columns[config] | extra | mark | video | origin)
 
 
 def qa_row(item: Item, workspace: Workspace) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from seekerdata.observation import Observation
-from seekerdata.sample import LETTERS
+from seekerdata.sample import LETTERS, digest
 from seekerdata.trajectory import Text, Turn
 
 Mode = Literal["direct", "reasoning", "tool"]
@@ -31,6 +31,11 @@ _STRUCTURE = re.compile(
     flags=re.IGNORECASE,
 )
 _THOUGHT_TAGS = re.compile(r"<(?=/?(?:think|answer)>)", flags=re.IGNORECASE)
+
+
+def play_hash(mode: Mode) -> str:
+    """Hash of the words that every play in a mode begins and ends with; noted with what a model played."""
+    return digest([ROLE, FORMATS[mode], LAST_LOOK, NO_LOOK_LEFT])
 
 
 def escape_markers(text: str, thoughts_too: bool = False) -> str:

@@ -6,6 +6,7 @@ free. `current` says which key of each item belongs to the run as it stands.
 """
 
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ CREATE TABLE IF NOT EXISTS current (
 CREATE TABLE IF NOT EXISTS spent (
     attempt TEXT NOT NULL, model TEXT NOT NULL, calls INTEGER NOT NULL, input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL, PRIMARY KEY (attempt, model)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attempts (
+    stage TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, attempt TEXT NOT NULL, time TEXT NOT NULL,
+    PRIMARY KEY (stage, id, key, attempt)) WITHOUT ROWID;
 """
 _COLUMNS = ("stage", "id", "key", "status", "reason", "error", "retryable", "output", "seconds")
 
@@ -96,15 +100,32 @@ class Ledger:
                 f"INSERT OR REPLACE INTO rows VALUES ({', '.join('?' * len(_COLUMNS))})", row[: len(_COLUMNS)]
             )
             self._db.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", row[:3])
-            attempt = uuid4().hex
-            spent = ((attempt, *usage) for usage in row.usage)
-            self._db.executemany("INSERT INTO spent VALUES (?, ?, ?, ?, ?)", spent)
+            if row.usage:
+                attempt, now = uuid4().hex, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+                self._db.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?)", (*row[:3], attempt, now))
+                spent = ((attempt, *usage) for usage in row.usage)
+                self._db.executemany("INSERT INTO spent VALUES (?, ?, ?, ?, ?)", spent)
 
     def spent(self) -> list[Usage]:
         """What all model calls took by model: of every attempt, also for rows that no longer belong to the run."""
         tables = [table.replace("rows", "spent") for table in self._tables]
         query = "SELECT model, sum(calls), sum(input_tokens), sum(output_tokens) FROM {} GROUP BY model"
         return [Usage(*found) for table in tables for found in self._db.execute(query.format(table))]
+
+    def spent_by_stage(self) -> list[tuple[str, Usage]]:
+        """The same for every stage that asked models, by stage and model."""
+        query = (
+            "SELECT a.stage, s.model, sum(s.calls), sum(s.input_tokens), sum(s.output_tokens) "
+            "FROM spent s JOIN attempts a USING (attempt) GROUP BY a.stage, s.model ORDER BY a.stage, s.model"
+        )
+        return [(stage, Usage(*found)) for stage, *found in self._db.execute(query)]
+
+    def made_at(self, stage: str, item_id: str) -> str | None:
+        """When models made the run's row of one item at a stage (UTC); None if no model was asked."""
+        query = (
+            "SELECT max(a.time) FROM current c JOIN attempts a USING (stage, id, key) WHERE c.stage = ? AND c.id = ?"
+        )
+        return self._db.execute(query, (stage, item_id)).fetchone()[0]
 
     def begin(self, stage: str) -> None:
         """Forget which rows of a stage belong to the run; the rows stay."""
@@ -187,6 +208,7 @@ class Ledger:
         with self._writing():
             self._db.execute("INSERT OR IGNORE INTO main.rows SELECT * FROM rank.rows")
             self._db.execute("INSERT OR IGNORE INTO main.spent SELECT * FROM rank.spent")
+            self._db.execute("INSERT OR IGNORE INTO main.attempts SELECT * FROM rank.attempts")
         self._db.execute("DETACH DATABASE rank")
 
 

@@ -5,9 +5,7 @@ four characters; a conversation is sent again with every call.
 """
 
 import math
-from typing import Annotated, Literal, NamedTuple
-
-from pydantic import BeforeValidator, Field
+from typing import NamedTuple
 
 from seekerdata.pixels import fit_size
 
@@ -33,19 +31,6 @@ ASSUMPTIONS = (
     f"a play: {LOOKS} looks (the mark, one crop) and the answer, {TURN_TOKENS} output tokens a turn, thoughts of a "
     "thinking model not counted; all that was said and shown is sent again with every call",
 )
-
-
-PAPER_RETENTION = {"filter": 0.4455, "verify": 0.7387, "segment": 0.8478, "render": 0.9963, "solve": 0.8356}
-"""Table 8 of the paper: 147,245 > 65,594 > 48,457 > 41,083 > 40,929 > 34.2k items."""
-
-Retention = Annotated[
-    dict[
-        Literal["source", "filter", "verify", "segment", "render", "solve", "select"],
-        Annotated[float, Field(ge=0, le=1)],
-    ],
-    BeforeValidator(lambda value: PAPER_RETENTION if value == "paper" else value),
-]
-"""Share of the items that each stage is expected to keep, all where it is not said; `paper` for the paper's."""
 
 
 class Load(NamedTuple):

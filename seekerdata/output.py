@@ -1,7 +1,7 @@
 """Output: what a finished run leaves beside its ledger: a file for each stage, the dataset folder, the manifest.
 
-Everything in `dataset/` depends on the recipe and the inputs alone; what differs between runs (times, versions,
-machine) is in `manifest.json`.
+Everything in `dataset/` depends on the recipe and the inputs alone, apart from when models made what and what the run
+paid them; what else differs between runs (seconds, versions, machine) is in `manifest.json`.
 """
 
 import hashlib
@@ -14,12 +14,15 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seekerdata.budget import cost_of
 from seekerdata.card import fill_dataset_card
 from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row, write_config
 from seekerdata.ledger import Ledger, Row
+from seekerdata.making import makings
 from seekerdata.plugin import describe
 from seekerdata.stage import Item, Status
 from seekerdata.workspace import Workspace, room_needed, write_atomically
@@ -62,6 +65,7 @@ def write_output(
         "recipe": resolved(recipe),
         "rows": rows,
         "stages": stages,
+        "spent": spent(recipe, ledger),
         "files": {f"{p.relative_to(out)}": hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
         "versions": versions(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -81,6 +85,13 @@ def resolved(recipe: "BuildRecipe") -> dict[str, Any]:
             settings.pop("use")
         written[name] = settings
     return written
+
+
+def spent(recipe: "BuildRecipe", ledger: Ledger) -> list[dict[str, Any]]:
+    """What all calls of the run took, by stage and model: of dropped and failed items and of every attempt too."""
+    places = [name for name, _ in recipe.stages()]
+    found = sorted(ledger.spent_by_stage(), key=lambda pair: places.index(pair[0]))
+    return [{"stage": name, **usage._asdict(), "cost": cost_of(usage, recipe.prices)} for name, usage in found]
 
 
 def _published(recipe: "BuildRecipe") -> dict[str, Any]:
@@ -136,9 +147,12 @@ def _write_dataset(
         "sft": (sft_row(item, workspace, media) for item in _items(ledger, "select") if "sft" in item.sets),
         "rl": (rl_row(item, workspace, media) for item in _items(ledger, "select") if "rl" in item.sets),
     }
-    rows = {config: write_config(config, _watched(makers[config], watch), fresh) for config in CONFIGS}
-    facts = recipe.source.facts()
-    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger), facts)
+    rows = {
+        config: write_config(config, _watched(_signed(makers[config], recipe, ledger), watch), fresh)
+        for config in CONFIGS
+    }
+    facts, taken = recipe.source.facts(), spent(recipe, ledger)
+    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger), facts, taken)
     write_atomically(fresh / "README.md", card.encode())
     old = workspace.root / ".dataset.old"
     shutil.rmtree(old, ignore_errors=True)
@@ -147,6 +161,13 @@ def _write_dataset(
     os.replace(fresh, folder)
     shutil.rmtree(old, ignore_errors=True)
     return rows
+
+
+def _signed(rows: Iterator[dict[str, Any]], recipe: "BuildRecipe", ledger: Ledger) -> Iterator[dict[str, Any]]:
+    """The rows with what models made in them."""
+    for row in rows:
+        clock = partial(ledger.made_at, item_id=row["id"])
+        yield row | {"made_by": makings(row["provenance"], set(row), clock, recipe.prices)}
 
 
 def _watched(rows: Iterator[dict[str, Any]], watch: "Watch") -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
+from seekerdata.instructions import play_hash
 from seekerdata.judge import Judge
 from seekerdata.load import Load, verdict_load
 from seekerdata.models import ModelRole
@@ -110,16 +111,19 @@ class Solve(Stage):
         video = workspace.video(asked.video.path)
         rejected: list[str] = []
         usage: Counter[str] = Counter()
+        judging: Counter[str] = Counter()
         for attempt in range(self.tries):
             policy = self.by.playing(kind).trying(attempt)
             tried = asyncio.run(self._try(policy, asked, video, prompts))
             usage.update(tried.trajectory.usage)
-            usage.update({name: count for name, count in (tried.judged or {}).items() if name in _COSTS})
+            judging.update({name: count for name, count in (tried.judged or {}).items() if name in _COSTS})
             if tried.fault:
                 rejected.append(tried.fault)
                 continue
-            facts: dict[str, Any] = {**named, **usage} if (named := policy.facts()) else {}
-            facts |= {"judge": tried.judged} if tried.judged else {}
+            named = policy.facts()
+            facts: dict[str, Any] = {**named, "prompt": play_hash(self.rollout.mode), **usage} if named else {}
+            if self.judge and judging:  # of a try before, or of this one with its score
+                facts["judge"] = {"model": self.judge.model, "prompt": JUDGE.hash, **(tried.judged or {}), **judging}
             if rejected:
                 facts |= {"tries": attempt + 1, "rejected": rejected}
             noted = item.sample.noted("solve", **facts) if facts else item.sample.provenance

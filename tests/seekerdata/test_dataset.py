@@ -130,5 +130,5 @@ def test_card_has_a_header_and_counts(run: Path) -> None:
     _, header, body = (run / "dataset" / "README.md").read_text().split("---\n", 2)
     configs = {config["config_name"]: config for config in yaml.safe_load(header)["configs"]}
     assert list(configs) == list(CONFIGS) and configs["qa"]["default"]
-    assert "| render | 10 | 0 | 0 |" in body
+    assert "| render | 10 | 100.0 % | 0 | 0 | 40,929 | 99.6 % |  |" in body
     assert str(run) not in body

@@ -10,6 +10,7 @@ from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build
 from seekerdata.errors import ItemError
+from seekerdata.instructions import play_hash
 from seekerdata.plan import estimate
 from seekerdata.sample import Sample
 from seekerdata.stage import Drop, Item
@@ -61,6 +62,7 @@ def test_the_first_right_try_is_kept_and_the_others_said(sample: Sample, clip_pa
         "rejected": ["answered: answered 'A', not 'B'", "no_answer: answered '', not 'B'"],
         "model": NAME,
         "dialect": "native",
+        "prompt": play_hash("tool"),
         "calls": 4,
         "input_tokens": 400,
         "output_tokens": 40,
@@ -104,7 +106,10 @@ def test_what_is_not_wholly_right_is_rejected(score: float, free: Sample, clip_p
         assert dropped == Drop(reason=wanted)
     with ChatServer(in_turn(said("a figure"), judged(score), said("a white square"))) as server:
         kept = process(server, free, clip_path, judge=True, tries=2)
-    assert isinstance(kept, Item) and kept.sample.provenance["solve"]["calls"] == 3
+    assert isinstance(kept, Item), kept
+    facts = kept.sample.provenance["solve"]
+    assert facts["calls"] == 2, "the teacher's own"
+    assert (facts["judge"]["calls"], facts["judge"]["model"], "score" in facts["judge"]) == (1, NAME, False)
 
 
 @pytest.mark.parametrize("fault", [Refused(500), Said("Partly."), Said(None, finish="content_filter")])
