@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -35,6 +35,7 @@ from seekerdata.workspace import Workspace
 
 STAGES = ("source", "filter", "verify", "segment", "render", "solve", "select")
 
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 ByName = BeforeValidator(lambda value: {"by": value} if isinstance(value, str) else value)
 """`filter: rules` is short for `filter: {by: rules}`."""
 
@@ -73,6 +74,12 @@ class BuildRecipe(Recipe):
     """By the name of the model, as `model:` has it."""
     expected_retention: Retention = Field(default_factory=dict)
     """For `plan`: the share that each stage keeps."""
+    expected_items: int | None = Field(default=None, ge=1)
+    """For `plan` where the source's files are not: how many questions it has."""
+    gpu_seconds: dict[Literal["filter", "verify", "segment", "render", "solve", "select"], NotNegative] = Field(
+        default_factory=dict
+    )
+    """For `plan`: seconds that one item takes a GPU of your own at a stage, all its models together."""
     expected_video_s: float | None = Field(default=None, gt=0)
     """For `plan`: how long the videos are; None: long enough to fill every limit of frames."""
 

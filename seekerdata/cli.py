@@ -195,6 +195,7 @@ def _print_plan(facts: dict[str, Any]) -> None:
         if not isinstance(value, dict | list):
             table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
     _draw(table)
+    _print_stages(facts)
     _print_models(facts)
     for answer in facts.get("probe", ()):
         shown = " (with a picture)" if answer["frames"] else ""
@@ -203,10 +204,21 @@ def _print_plan(facts: dict[str, Any]) -> None:
         print("probe: the recipe names no model")
 
 
+def _print_stages(facts: dict[str, Any]) -> None:
+    """Who works at each stage, on how many items, and what is expected to be left."""
+    table = _table("stage", "by", "items", "kept", "share", "GPU hours")
+    for row in facts["stages"]:
+        share = f"{100 * row['keeps'] / row['items']:.1f} %" if row["items"] else ""
+        hours = "" if row["gpu_hours"] is None else f"{row['gpu_hours']}"
+        hours += f" for {row['frames']:,} frames" if row["frames"] else ""
+        table.add_row(row["stage"], row["by"], f"{row['items']:,}", f"{row['keeps']:,}", share, hours)
+    _draw(table)
+    if "rl" in (left := facts["expected_items"]):
+        print(f"of {left['dataset']:,} questions in the dataset, {left['rl']:,} are expected to be rl rows too")
+
+
 def _print_models(facts: dict[str, Any]) -> None:
-    """What each model takes, and what that takes for granted."""
-    if not facts["models"]:
-        return
+    """What each model takes, and what all figures take for granted."""
     from seekerdata.budget import dollars
 
     for row in facts["models"]:
@@ -239,7 +251,7 @@ def _table(*columns: str) -> Any:
     table = Table(*columns, box=box.SIMPLE, show_header=any(columns))
     for column in table.columns:
         column.overflow = "fold"
-        if column.header in {"kept", "dropped", "failed", "made now", "rows"}:
+        if column.header in {"kept", "dropped", "failed", "made now", "rows", "items", "share"}:
             column.justify = "right"
     return table
 

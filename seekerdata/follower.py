@@ -9,6 +9,7 @@ from pydantic import Field
 
 from seekerdata.errors import ItemError
 from seekerdata.instance import Instance, Segmenter
+from seekerdata.load import frame_count
 from seekerdata.mask_track import MaskTrack, Several, the_one
 from seekerdata.sample import Sample
 from seekerdata.video import Video
@@ -32,6 +33,10 @@ class Follower(Segmenter):
     """When several things fit the tag at one time: `reject` the question, or follow the `best` of them."""
     same_iou: float = Field(default=0.6, gt=0, le=1)
     """Findings that cover each other this much (intersection over union) are one thing found twice."""
+
+    def frames(self, video_s: float | None) -> int:
+        """As if every window were the whole video."""
+        return frame_count(self.fps, self.max_frames, video_s)
 
     def segment(self, sample: Sample, video: Video) -> Instance:
         """The thing that the sample's tag names, with a mask for every sighting in the window.

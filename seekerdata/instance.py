@@ -108,6 +108,10 @@ class Segmenter(Plugin):
     follows: ClassVar[bool] = False
     """True if a model makes the masks by following the target, so that a leap from one second to the next is a slip."""
 
+    def frames(self, video_s: float | None) -> int:
+        """Frames of a video so long that its weights look at, at most; 0 for a segmenter without weights."""
+        return 0
+
     def segment(self, sample: "Sample", video: "Video") -> Instance:
         """The target with a mask for every sighting.
 

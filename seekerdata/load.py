@@ -27,7 +27,7 @@ ASSUMPTIONS = (
     f"a frame: ceil(w/{PATCH}) x ceil(h/{PATCH}) tokens of a {SIZE_WH[0]}x{SIZE_WH[1]} video scaled to its limit, as "
     f"Qwen3-VL counts, and {len(STAMP)} characters of stamp",
     f"text: characters / {CHARS_PER_TOKEN}; a question with options: {QUESTION_CHARS} characters",
-    f"a decision: one call, {VERDICT_TOKENS} output tokens, no repair",
+    f"a decision: one call, {VERDICT_TOKENS} output tokens, no repair, thoughts of a thinking model not counted",
     f"a play: {LOOKS} looks (the mark, one crop) and the answer, {TURN_TOKENS} output tokens a turn, thoughts of a "
     "thinking model not counted; all that was said and shown is sent again with every call",
 )

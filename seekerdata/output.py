@@ -30,7 +30,10 @@ from seekerdata.workspace import Workspace, room_needed, write_atomically
 if TYPE_CHECKING:
     from seekerdata.build import BuildRecipe, Watch
 
-_PRIVATE = {"out", "engine", "budget", "prices", "expected_retention", "expected_video_s"}
+_PRIVATE = {
+    *("out", "engine", "budget", "prices"),
+    *("expected_items", "expected_retention", "expected_video_s", "gpu_seconds"),
+}
 
 PACKAGES = (
     "seekerdata",

@@ -1,7 +1,8 @@
 """plan: what a build would do, said before it does anything. Reads the source's list and an earlier run's ledger.
 
-Items are upper bounds (no item is dropped) unless the recipe states `expected_retention`. What models take is an
-estimate by the formulas of `load.py`, whose assumptions are part of the plan; a price that is not known is said so.
+Needs no network, no keys and no GPU. Items are upper bounds (no item is dropped) unless the recipe states
+`expected_retention`. What models take is an estimate by the formulas of `load.py`, whose assumptions are part of the
+plan; a price, or a GPU's time, that nobody stated is unknown.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from typing import Any
 from seekerdata.budget import Purse, dollars
 from seekerdata.build import STAGES, BuildRecipe
 from seekerdata.ledger import Ledger
-from seekerdata.load import ASSUMPTIONS, Load
+from seekerdata.load import ASSUMPTIONS, Load, frame_count
 from seekerdata.role import Probed, Role, probe_all, roles
 from seekerdata.stage import Stage, Status
 
@@ -20,32 +21,34 @@ FRAME_BYTES = 250_000
 """A 720p frame as JPEG q95 4:4:4; marked and raw frame are one each."""
 LOOK_BYTES = 25_000
 """A frame of 112,896 pixels in the same form."""
+OWN = {"hf", "vllm", "sglang", "ollama", "llama-cpp-python", "transformer_lens", "openai-api"}
+"""inspect_ai's providers whose models may run on a GPU of one's own."""
 
 
 def estimate(recipe: BuildRecipe) -> dict[str, Any]:
-    """Items, model calls, tokens, cost and disk of a build, and what an earlier run has already done.
+    """Items, model calls, tokens, cost, GPU hours and disk of a build, and what an earlier run has already done.
 
     Raises:
         SeekerError: the source cannot be listed.
     """
-    entries = list(recipe.source.entries())
-    unusable = sum(bool(entry.problem) for entry in entries)
-    items = len(entries) - unusable
-    reaching = _reaching(recipe, items)
+    items = _items(recipe)
+    reaching = _reaching(recipe, items["items"])
+    models = _models(recipe, reaching)
+    stages = _stages(recipe, reaching, models["models"])
     return {
         "recipe": recipe.name,
         "out": str(recipe.out),
         "source": recipe.source.plugin_name(),
-        "items": items,
-        "unusable_rows": unusable,
-        "stages": ", ".join(f"{name} ({_worker(recipe, name)})" for name in STAGES[1:]),
+        **items,
         "processes": recipe.engine.processes,
+        "stages": stages,
         "expected_items": reaching,
-        **_models(recipe, reaching),
-        "disk_at_most_mb": round(_disk(recipe, items) / 1e6),
+        **models,
+        "disk_mb": round(_disk(recipe, reaching) / 1e6),
         "disk_free_mb": round(shutil.disk_usage(_existing(recipe.out)).free / 1e6),
+        "assumptions": _assumptions(recipe, stages, models["models"]),
         **_earlier(recipe),
-        "questions": recipe.source.facts(),
+        "questions": recipe.source.facts() if recipe.source.at_hand else {},
     }
 
 
@@ -54,14 +57,52 @@ def ask_models(recipe: BuildRecipe) -> list[Probed]:
     return asyncio.run(probe_all(list(roles(recipe))))
 
 
+def _items(recipe: BuildRecipe) -> dict[str, Any]:
+    """How many questions there are, and how that is known."""
+    if recipe.expected_items and not recipe.source.at_hand:
+        known = "expected_items of the recipe: the source's files are not on this machine"
+        return {"items": recipe.expected_items, "items_from": known, "unusable_rows": "not known"}
+    entries = list(recipe.source.entries())
+    unusable = sum(bool(entry.problem) for entry in entries)
+    return {"items": len(entries) - unusable, "items_from": "the source's own list", "unusable_rows": unusable}
+
+
 def _reaching(recipe: BuildRecipe, items: int) -> dict[str, int]:
-    """Items expected at the door of each stage, and in the dataset."""
+    """Items expected at the door of each stage, in the dataset and, where the recipe says so, in its `rl` rows."""
     shares = {str(name): share for name, share in recipe.expected_retention.items()}
     reaching, left = {}, float(items)
     for name in STAGES:
         reaching[name] = round(left)
         left *= shares.get(name, 1.0)
-    return {**reaching, "dataset": round(left)}
+    train = {"rl": round(left * shares["rl"])} if "rl" in shares else {}
+    return {**reaching, "dataset": round(left), **train}
+
+
+def _stages(recipe: BuildRecipe, reaching: dict[str, int], models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each stage: who works, on how many items, what is kept, frames for a segmenter, GPU hours.
+
+    `gpu_hours` is None where no GPU of one's own works, and `unknown` where one does and nobody says how long.
+    """
+    own = {row["role"].split(".")[0] for row in models if row["own_gpu"]}
+    frames = recipe.segment.by.frames(recipe.expected_video_s)
+    own |= {"segment"} if frames else set()
+    taken = {str(name): seconds for name, seconds in recipe.gpu_seconds.items()}
+    after = dict(zip(STAGES, [*STAGES[1:], "dataset"], strict=True))
+    rows = []
+    for name in STAGES:
+        items, seconds = reaching[name], taken.get(name)
+        hours = "unknown" if name in own else None
+        rows.append(
+            {
+                "stage": name,
+                "by": _worker(recipe, name),
+                "items": items,
+                "keeps": reaching[after[name]],
+                "frames": frames * items if name == "segment" else 0,
+                "gpu_hours": hours if seconds is None else round(seconds * items / 3600, 1),
+            }
+        )
+    return rows
 
 
 def _models(recipe: BuildRecipe, reaching: dict[str, int]) -> dict[str, Any]:
@@ -79,44 +120,58 @@ def _models(recipe: BuildRecipe, reaching: dict[str, int]) -> dict[str, Any]:
     unknown = sorted({row["model"] for row in rows if row["cost"] is None})
     known = sum(row["cost"] or 0 for row in rows)
     facts["cost"] = dollars(known) + (f" and what is not known of {', '.join(unknown)}" if unknown else "")
-    facts["budget"] = ", ".join(f"{k} {v:,}" for k, v in recipe.budget if v is not None) or "no limit"
-    return {**facts, "assumptions": _assumptions(recipe)}
+    facts["budget"] = (
+        ", ".join(f"{k} {v:,g}" if isinstance(v, float) else f"{k} {v:,}" for k, v in recipe.budget if v is not None)
+        or "no limit"
+    )
+    return facts
 
 
 def _model(recipe: BuildRecipe, role: Role, stage: str, items: int, each: Load | None) -> dict[str, Any]:
     """One role's row; `cost` is None without a price or without figures."""
-    price = recipe.prices.get(role.settings.model)
+    name = role.settings.model
+    price = recipe.prices.get(name)
     load = each.times(items) if each else None
     figures = load._asdict() if load else dict.fromkeys(Load._fields)
     cost = round(price.cost(load.input_tokens, load.output_tokens), 4) if price and load else None
     note = "" if cost is not None else "no figures for this role" if not load else "unknown price"
-    row = {"role": f"{stage}.{role.path}", "model": role.settings.model, "items": items}
-    return {**row, **figures, "cost": cost, "note": note}
+    own = name.partition("/")[0] in OWN and not (price and price.cost(1, 1))
+    row = {"role": f"{stage}.{role.path}", "model": name, "items": items}
+    return {**row, **figures, "cost": cost, "note": note, "own_gpu": own}
 
 
-def _assumptions(recipe: BuildRecipe) -> list[str]:
+def _assumptions(recipe: BuildRecipe, stages: list[dict[str, Any]], models: list[dict[str, Any]]) -> list[str]:
     """What the figures take for granted, in words."""
-    kept = ", ".join(f"{name} {share:g}" for name, share in recipe.expected_retention.items())
+    kept = ", ".join(f"{name} {share:.4g}" for name, share in recipe.expected_retention.items())
     seconds = recipe.expected_video_s
-    return [
+    length = f"{seconds:g} s, crops and windows as long" if seconds else "fills every limit of frames"
+    words = [
         f"kept, as the recipe expects: {kept}" if kept else "no item is dropped (expected_retention says otherwise)",
-        f"a video: {seconds:g} s, crops as long" if seconds else "videos fill every limit of frames (expected_video_s)",
-        *ASSUMPTIONS,
-        "prices as the recipe has them, in dollars for a million tokens; cached input at the full price",
+        f"a video: {length} (expected_video_s)",
+        f"disk: a marked and a raw frame {FRAME_BYTES / 1e6:g} MB each, in the run folder and in the dataset; an "
+        f"embedded overview or crop frame {LOOK_BYTES / 1e6:g} MB; the videos not counted",
     ]
+    if any(row["gpu_hours"] is not None for row in stages):
+        taken = ", ".join(f"{name} {each:g} s" for name, each in recipe.gpu_seconds.items())
+        words.append(f"your own GPU's time for an item: {taken or 'not stated'} (gpu_seconds)")
+    prices = "prices as the recipe has them, in dollars for a million tokens; cached input at the full price"
+    return [*words, *ASSUMPTIONS, prices] if models else words
 
 
 def _worker(recipe: BuildRecipe, name: str) -> str:
-    by = getattr(recipe, name).by
+    worker = getattr(recipe, name)
+    by = getattr(worker, "by", worker)
     return by if isinstance(by, str) else by.plugin_name()
 
 
-def _disk(recipe: BuildRecipe, items: int) -> int:
-    """Bytes if no item is dropped: marked and raw frames in the run folder and again inside the dataset, and looks."""
-    disk = items * 2 * FRAME_BYTES * 2
+def _disk(recipe: BuildRecipe, reaching: dict[str, int]) -> int:
+    """Bytes: marked and raw frames of what is rendered, in the run folder and again inside the dataset, and looks."""
+    disk = reaching["solve"] * 2 * FRAME_BYTES * 2
     if recipe.dataset.media == "embedded":
-        frames = recipe.solve.rollout.overview_max_frames + recipe.solve.rollout.tools.crop_max_frames
-        disk += items * frames * LOOK_BYTES
+        shown, video_s = recipe.solve.rollout, recipe.expected_video_s
+        frames = frame_count(shown.overview_fps, shown.overview_max_frames, video_s)
+        frames += frame_count(shown.tools.crop_fps, shown.tools.crop_max_frames, video_s)
+        disk += (reaching["dataset"] + reaching.get("rl", 0)) * frames * LOOK_BYTES
     return disk
 
 

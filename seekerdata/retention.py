@@ -17,7 +17,7 @@ PAPER_KEPT = {
 """Questions that were left after each stage of the paper; its last two figures are rounded. `rl`: of those, the rows
 that train by reward."""
 
-PAPER_RETENTION = {name: round(after / before, 4) for (_, before), (name, after) in pairwise(PAPER_KEPT.items())}
+PAPER_RETENTION = {name: after / before for (_, before), (name, after) in pairwise(PAPER_KEPT.items())}
 """Share that each stage of the paper kept of what reached it."""
 
 Retention = Annotated[

@@ -80,6 +80,11 @@ class Source(Plugin):
         """What the source can say of its questions before any work; shown by `plan` and on the card."""
         return {}
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether its files are on this machine; where they are not, `plan` counts what the recipe expects."""
+        return True
+
     def video_root(self, out: Path) -> Path:
         """The folder that `VideoRef.path` is relative to; `out` is the run's folder."""
         raise NotImplementedError

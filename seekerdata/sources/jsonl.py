@@ -76,6 +76,10 @@ class Jsonl(Source):
             licence=self.licence,
         )
 
+    @property
+    def at_hand(self) -> bool:
+        return self.path.expanduser().exists()
+
     def video_root(self, out: Path) -> Path:
         """The folder of the videos; the run's folder plays no part."""
         folder = self._file().parent

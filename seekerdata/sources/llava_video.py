@@ -95,6 +95,10 @@ class LlavaVideo(Source):
         provenance = {"use": self.plugin_name(), "kind": data["kind"]}
         return read_row(row, workspace, id=entry.id, where=entry.where, provenance=provenance)
 
+    @property
+    def at_hand(self) -> bool:
+        return self.path.expanduser().exists()
+
     def video_root(self, out: Path) -> Path:
         """The folder given as `path`; the run's folder plays no part."""
         path = self.path.expanduser()

@@ -62,9 +62,10 @@ class Solve(Stage):
         return len(self.by.plays) > 1
 
     def fingerprint(self) -> str:
-        """A changed prompt is a changed judge."""
+        """A changed prompt is a changed judge, and a changed play where a model plays."""
+        words = [JUDGE.hash] * bool(self.judge) + [play_hash(self.rollout.mode)] * bool(self.by.facts())
         own = super().fingerprint()
-        return digest([own, JUDGE.hash]) if self.judge else own
+        return digest([own, *words]) if words else own
 
     def assign(self, items: Iterable[Item]) -> dict[str, str]:
         """The play for each id: exact shares, drawn in the order of the ids' hashes."""
