@@ -71,5 +71,6 @@ def _asked(facts: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[s
     if isinstance(facts.get("model"), str) and isinstance(facts.get("calls"), int):
         yield path, facts
     for name, inner in facts.items():
-        if isinstance(inner, dict):
-            yield from _asked(inner, f"{path}.{name}".lstrip("."))
+        for each in inner if isinstance(inner, list) else [inner]:
+            if isinstance(each, dict):
+                yield from _asked(each, f"{path}.{name}".lstrip("."))
