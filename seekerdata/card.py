@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seekerdata.budget import dollars
 from seekerdata.retention import PAPER_KEPT
 from seekerdata.stage import Status
 
@@ -26,7 +27,7 @@ def template(name: str) -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"cell": cell, "number": _number}
+    environment.filters |= {"cell": cell, "number": _number, "dollars": dollars}
     return environment.get_template(name)
 
 
@@ -49,6 +50,7 @@ def fill_dataset_card(
     balance: Mapping[str, Mapping[str, int]],
     facts: Mapping[str, str],
     spent: Sequence[Mapping[str, Any]],
+    paid: str,
 ) -> str:
     """The dataset's README.md: YAML header that `load_dataset` and the Hub read, then what was done and counted."""
     import yaml
@@ -67,6 +69,7 @@ def fill_dataset_card(
             media=recipe["dataset"]["media"],
             stages=compared(stages, rows),
             spent=spent,
+            paid=paid,
             rows=rows,
             balance=balance,
             facts=facts,

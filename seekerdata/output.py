@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seekerdata.budget import cost_of
+from seekerdata.budget import Purse, cost_of
 from seekerdata.card import fill_dataset_card
 from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row, write_config
 from seekerdata.ledger import Ledger, Row
@@ -154,8 +154,9 @@ def _write_dataset(
         config: write_config(config, _watched(_signed(makers[config], recipe, ledger), watch), fresh)
         for config in CONFIGS
     }
-    facts, taken = recipe.source.facts(), spent(recipe, ledger)
-    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger), facts, taken)
+    paid = spent(recipe, ledger), str(Purse(recipe.budget, recipe.prices, ledger.spent()))
+    facts = recipe.source.facts()
+    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger), facts, *paid)
     write_atomically(fresh / "README.md", card.encode())
     old = workspace.root / ".dataset.old"
     shutil.rmtree(old, ignore_errors=True)

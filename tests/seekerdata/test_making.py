@@ -107,6 +107,8 @@ def spent(out: Path) -> list[dict[str, Any]]:
 def test_every_part_of_a_row_says_who_made_it(folder: Path, tmp_path: Path, server: ChatServer) -> None:
     report = made(folder, tmp_path / "out", PRICE)
     assert report.rows == {"qa": 2, "sft": 2, "rl": 2}, [stage["reasons"] for stage in report.stages]
+    card = (tmp_path / "out/dataset/README.md").read_text()
+    assert f"| filter | {NAME} | 3 | 300 | 30 | $0.60 |" in card and "In all 10 calls, 1,100 tokens, $2.00:" in card
     rows = {row["id"]: row for row in read(tmp_path / "out/dataset", "sft")}
     steps = {step["step"]: step for step in rows["open"]["made_by"]}
     assert list(steps) == ["filter", "verify", "render", "solve", "solve.judge"]
@@ -141,6 +143,7 @@ def test_dropped_failed_and_repeated_calls_are_in_the_sums(folder: Path, tmp_pat
     assert len(server.requests) == 12
     assert (sums["verify"]["input_tokens"], sums["verify"]["cost"]) == (200, None), "no reply, no tokens; no price"
     card = (out / "dataset/README.md").read_text()
+    assert f"In all 12 calls, 1,100 tokens, $0.00 and the unknown price of {NAME}: all calls of the run" in card
     assert f"| verify | {NAME} | 4 | 200 | 20 | unknown price |" in card
     (row, _) = read(out / "dataset", "sft")
     assert {step["cost"] for step in row["made_by"]} == {None}
