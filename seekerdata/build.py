@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -19,8 +19,7 @@ from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger, Row
 from seekerdata.output import write_output
 from seekerdata.plugin import load, names, picked
-from seekerdata.recipe import Recipe
-from seekerdata.retention import Retention
+from seekerdata.retention import Expected
 from seekerdata.role import roles
 from seekerdata.run_folder import RunFolder
 from seekerdata.sample import digest
@@ -35,7 +34,6 @@ from seekerdata.workspace import Workspace
 
 STAGES = ("source", "filter", "verify", "segment", "render", "solve", "select")
 
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 ByName = BeforeValidator(lambda value: {"by": value} if isinstance(value, str) else value)
 """`filter: rules` is short for `filter: {by: rules}`."""
 
@@ -53,7 +51,7 @@ class EngineSettings(BaseModel):
         return self.workers or len(os.sched_getaffinity(0))
 
 
-class BuildRecipe(Recipe):
+class BuildRecipe(Expected):
     """What to build: a source, the settings of each stage, where it goes."""
 
     name: str
@@ -72,16 +70,6 @@ class BuildRecipe(Recipe):
     budget: Budget = Budget()
     prices: dict[str, Price] = Field(default_factory=dict)
     """By the name of the model, as `model:` has it."""
-    expected_retention: Retention = Field(default_factory=dict)
-    """For `plan`: the share that each stage keeps."""
-    expected_items: int | None = Field(default=None, ge=1)
-    """For `plan` where the source's files are not: how many questions it has."""
-    gpu_seconds: dict[Literal["filter", "verify", "segment", "render", "solve", "select"], NotNegative] = Field(
-        default_factory=dict
-    )
-    """For `plan`: seconds that one item takes a GPU of your own at a stage, all its models together."""
-    expected_video_s: float | None = Field(default=None, gt=0)
-    """For `plan`: how long the videos are; None: long enough to fill every limit of frames."""
 
     @model_validator(mode="before")
     @classmethod

@@ -24,16 +24,14 @@ from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row, write_config
 from seekerdata.ledger import Ledger, Row
 from seekerdata.making import makings
 from seekerdata.plugin import describe
+from seekerdata.retention import Expected
 from seekerdata.stage import Item, Status
 from seekerdata.workspace import Workspace, room_needed, write_atomically
 
 if TYPE_CHECKING:
     from seekerdata.build import BuildRecipe, Watch
 
-_PRIVATE = {
-    *("out", "engine", "budget", "prices"),
-    *("expected_items", "expected_retention", "expected_video_s", "gpu_seconds"),
-}
+_PRIVATE = {"out", "engine", "budget", "prices", *Expected.model_fields}
 
 PACKAGES = (
     "seekerdata",
