@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.models import ModelSettings, connect, failure_of, said_of
+from seekerdata.patience import FIRST_S, LONGEST_S
+from seekerdata.run_log import log
 
 if TYPE_CHECKING:
     from inspect_ai.model import ContentVideo
 
 MAX_BYTES = 2 * 10**9
 """The largest file that Gemini takes."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""Between attempts to upload: doubled each time."""
 
 _KINDS = (
     (4, b"ftypqt", "video/quicktime"),
@@ -54,8 +54,10 @@ def upload(settings: ModelSettings, path: str) -> "ContentVideo":
         while failure := _failed(settings, content):
             if isinstance(failure, SeekerError) or not failure.retryable or attempt == settings.retries:
                 raise failure
-            time.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt))
+            pause_s = min(LONGEST_S, FIRST_S * 2**attempt)
             attempt += 1
+            log(f"upload {attempt} failed, again in {pause_s:.1f} s: {failure}")
+            time.sleep(pause_s)
     return content
 
 

@@ -327,19 +327,22 @@ def test_a_file_that_is_gone_is_one_items_failure() -> None:
 def test_the_key_is_in_no_file_of_a_run(tmp_path: Path) -> None:
     faults: list[GeminiScript] = [in_turn(Refused(500, f"no {KEY}")), in_turn(Said(f"not JSON {KEY}"))]
     for n, script in enumerate(faults):
-        with GeminiServer(script, key=KEY) as server:
+        uploading = failing("start", Refused(500, f"no {KEY}"), n)
+        with GeminiServer(script, uploading, key=KEY) as server:
             recipe = {
                 "name": "keyless",
                 "out": tmp_path / f"run{n}",
-                "source": {"use": "world", "level": 1, "videos": 1, "questions_per_video": 1},
+                "source": {"use": "world", "level": 1, "videos": 1, "questions_per_video": 3},
                 "filter": {"by": "rules", "allow": ["counting"]},
-                "verify": {"by": "model", "model": {"model": NAME, "base_url": server.url, "retries": 0}},
+                "verify": {"by": "model", "model": {"model": NAME, "base_url": server.url, "retries": 1}},
                 "engine": {"workers": 1},
             }
             report = build(BuildRecipe.model_validate(recipe))
-        assert report.rows["qa"] == 0 and server.asked["generate"] >= 1
+        assert report.rows["qa"] == 0 and server.asked["generate"] == 6
+        assert (server.asked["start"], server.asked["upload"]) == (1 + n, 1), "once for all questions of a run"
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {"run.db", "google_files.db"} <= {path.name for path in files}
+    assert {"run.db", "run.log", "google_files.db"} <= {path.name for path in files}
+    assert "upload 1 failed, again in 1.0 s" in (tmp_path / "run1" / "run.log").read_text()
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
 
 
