@@ -23,7 +23,7 @@ from servers.gemini_server import (
     Upload,
     Uploading,
 )
-from servers.openai_server import Called, Dropped, Raw, Refused, Said, in_turn
+from servers.openai_server import Called, Dropped, Raw, Refused, Said, Stalled, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build
@@ -221,6 +221,15 @@ def test_an_upload_that_keeps_failing_is_one_row(step: str, fault: Answer, asked
         process(server, asked, clip_path.parent, retries=2)
     assert (caught.value.code, caught.value.retryable) == ("model_failed", True)
     assert server.asked["generate"] == 0 and server.asked["start"] <= 3, "attempts are bounded"
+
+
+@pytest.mark.parametrize("step", ["start", "upload", "generate"])
+def test_a_server_that_stalls_is_given_up(step: str, asked: Sample, clip_path: Path) -> None:
+    script = in_turn(Stalled() if step == "generate" else GOOD)
+    with GeminiServer(script, failing(step, Stalled(), 1)) as server, pytest.raises(ItemError) as caught:
+        process(server, asked, clip_path.parent, retries=0, settings={"timeout_s": 1})
+    assert (caught.value.code, caught.value.retryable) == ("model_failed", True)
+    assert "time" in caught.value.message.lower()
 
 
 @pytest.mark.parametrize(
