@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instructions import escape_markers
+from seekerdata.plugin import spelled_out
 from seekerdata.rollout import Reply
 from seekerdata.trajectory import Block, Image, StopReason, Text, ToolCall
 from seekerdata.usage import note
@@ -85,7 +86,7 @@ class ModelSettings(BaseModel):
         return value
 
 
-ModelRole = Annotated[ModelSettings, BeforeValidator(lambda v: {"model": v} if isinstance(v, str) else v)]
+ModelRole = Annotated[ModelSettings, BeforeValidator(lambda value: spelled_out(value, "model"))]
 """A recipe field that holds a model: `{model: ..., temperature: ...}`, or its name alone."""
 
 

@@ -20,6 +20,21 @@ FAMILIES = ("sources", "stages", "segmenters", "shapes", "policies")
 """Folders of interchangeable parts."""
 
 
+BARE = ""
+"""The key under which `--set` leaves a bare name that it adds keys to; who reads the field knows its own short form."""
+
+
+def spelled_out(value: Any, key: str) -> Any:
+    """A bare name as `{key: name}`, with the keys that `--set` added; those win. Anything else stays as it is."""
+    given = {BARE: value} if isinstance(value, str) else value
+    if not isinstance(given, dict) or BARE not in given:
+        return value
+    name, rest = given[BARE], {k: v for k, v in given.items() if k != BARE}
+    if isinstance(rest.get(key), dict):  # the keys added are those of the named part itself
+        rest[key] = {BARE: name, **rest[key]}
+    return {key: name, **rest}
+
+
 class Plugin(BaseModel):
     """A part that a recipe names. Subclasses state their settings as fields and their work as one method."""
 
@@ -91,9 +106,10 @@ def make(family: str, value: Any, package: str = "seekerdata") -> Any:
     """
     if isinstance(value, Plugin):
         return value
-    if not isinstance(value, str | dict) or (isinstance(value, dict) and "use" not in value):
+    value = spelled_out(value, "use")
+    if not isinstance(value, dict) or "use" not in value:
         raise ValueError(f"expected a name of {family} or {{use: name, ...}}")
-    settings = {"use": value} if isinstance(value, str) else dict(value)
+    settings = dict(value)
     try:
         plugin = load(family, settings.pop("use"), package)
     except SeekerError as error:
