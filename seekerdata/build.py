@@ -164,6 +164,7 @@ def build(
         purse = Purse(recipe.budget, recipe.prices, folder.ledger.spent())
         run = _Run(folder.ledger, workspace, local, rank, world, watch, purse)
         done = []
+        _check_ready(recipe, folder.ledger, until)
         for name, worker in recipe.stages():
             if rank is not None and isinstance(worker, Stage) and worker.sees_all and not run.knows_all(name):
                 break
@@ -174,6 +175,15 @@ def build(
         rows = write_output(recipe, folder.ledger, workspace, done, started, watch) if complete else {}
         failed = [row for name, _ in recipe.stages() for row in folder.ledger.rows(name, Status.FAILED)]
     return Report(recipe.out, complete, done, rows, bugs=[row for row in failed if row.error])
+
+
+def _check_ready(recipe: BuildRecipe, ledger: Ledger, until: str | None) -> None:
+    """Ask every stage that no earlier run has begun; one that is done may have been made on another machine."""
+    for name, worker in recipe.stages():
+        if next(ledger.rows(name), None) is None:
+            worker.check_ready()
+        if name == until:
+            return
 
 
 class _Run(NamedTuple):
