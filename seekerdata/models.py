@@ -18,6 +18,7 @@ from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instructions import escape_markers
 from seekerdata.model_loop import on_model_loop
 from seekerdata.patience import make_patient
+from seekerdata.plugin import spelled_out
 from seekerdata.rollout import Reply
 from seekerdata.run_log import log
 from seekerdata.trajectory import Block, Image, StopReason, Text, ToolCall
@@ -102,7 +103,7 @@ class ModelSettings(BaseModel):
         return value
 
 
-ModelRole = Annotated[ModelSettings, BeforeValidator(lambda v: {"model": v} if isinstance(v, str) else v)]
+ModelRole = Annotated[ModelSettings, BeforeValidator(lambda value: spelled_out(value, "model"))]
 """A recipe field that holds a model: `{model: ..., temperature: ...}`, or its name alone."""
 
 

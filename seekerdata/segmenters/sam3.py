@@ -1,6 +1,6 @@
 """sam3: SAM 3 finds all that fits the words and follows each, in one model. The paper's segmenter."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ class Sam3(Follower):
 
     The session sees one frame at a time. An object that SAM 3 takes back in its first frames is left out.
     """
+
+    to_save_memory: ClassVar[str] = "raise new_score, so that fewer things are followed"
 
     model: str = "facebook/sam3"
     """A folder, or a name on the hub, `@revision` behind it to pin one. The hub asks to accept its licence."""
