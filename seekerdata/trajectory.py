@@ -73,6 +73,7 @@ class StopReason(StrEnum):
     ANSWERED = "answered"
     NO_ANSWER = "no_answer"
     MAX_ROUNDS = "max_rounds"
+    MAX_FRAMES = "max_frames"
     REFUSED = "refused"
     TOO_LONG = "too_long"
 

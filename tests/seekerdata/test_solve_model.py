@@ -186,8 +186,8 @@ def test_other_forms_are_named(bad: tuple) -> None:
     ("thought", "fault"),
     [
         ("At 5 s and 5.0 seconds it falls.", ""),
-        ("At 7.5 seconds it falls.", "names 7.5 s before it was shown"),
-        ("At 7s it falls.", "names 7.0 s before it was shown"),
+        ("At 7.5 seconds it falls.", "names 7.5 seconds before it was shown"),
+        ("At 7s it falls.", "names 7s before it was shown"),
         ("It stands there for 7 seconds, and 3 seconds later it is gone.", ""),
         ("There are 7 shapes.", ""),
         ("I look until 12.0 s.", ""),
@@ -197,6 +197,40 @@ def test_times_are_known_only_when_shown_or_asked(thought: str, fault: str) -> N
     turns = [Spoken("user", "<5.0 seconds> What falls?"), Spoken("assistant", thought, ["video", 12, float("nan")])]
     assert early_time(turns) == fault
     assert early_time([Spoken("tool", "<7.0 seconds> <7.5 seconds>"), *turns]) == ""
+
+
+SEEN = "<5.0 seconds> <79.6 seconds> <80.6 seconds> The video is video (200.0 s)."
+
+
+@pytest.mark.parametrize(
+    ("thought", "fault"),
+    [
+        *(("At 1:20 it falls.", ""), ("From 01:20 to 1:21 it falls.", ""), ("[00:01:20] It falls.", "")),
+        *(("At 1 min 20 s it falls.", ""), ("At 1m20s it falls.", ""), ("At 0:05.0 it falls.", "")),
+        *(("At 1 minute and 20 seconds it falls.", ""), ("After 1:20.6 it lies there.", "")),
+        ("I look from 2:30 on.", ""),
+        ("At 2:05 it falls.", "names 2:05 before it was shown"),
+        ("It falls (02:05).", "names 02:05 before it was shown"),
+        ("It falls at 0:05 or 0:09.", "names 0:09 before it was shown"),
+        ("It lies there 0:09-0:12.", "names 0:09 before it was shown"),
+        ("Around 1:20.2 it falls.", "names 1:20.2 before it was shown"),
+        ("At 1 min 40 s it falls.", "names 1 min 40 s before it was shown"),
+        ("At 3 minutes and 5 seconds it falls.", "names 3 minutes and 5 seconds before it was shown"),
+        ("By 2m05s it falls.", "names 2m05s before it was shown"),
+        ("It takes 2 min 5 s. It lasts for 1 minute and 40 seconds, and 1 min 10 s later it is gone.", ""),
+        ("The score is 3:2, later 21:15; the picture is 16:9.", ""),
+        ("The score stands at 21:15.", ""),
+        ("The clock on the wall is at 10:30, her watch at 11:45.", ""),
+        ("They meet at 10:30 am or at 4:15 p.m.", ""),
+        ("They won by 21:15. At 2:05 it falls.", "names 2:05 before it was shown"),
+        ("A 7 s clip. Within the first 3 seconds. For 7 s.", ""),
+        ("Every 4 seconds, 3 s apart, 2 seconds after that. A car of the 1980s.", ""),
+    ],
+)
+def test_times_in_minutes_are_times_and_scores_and_clocks_are_not(thought: str, fault: str) -> None:
+    assert early_time([Spoken("user", SEEN), Spoken("assistant", thought, [150, 155.5])]) == fault
+    asked = [Spoken("user", f"{SEEN} {thought}"), Spoken("assistant", thought)]
+    assert early_time(asked) == "", "what the question says is no discovery"
 
 
 def test_refused_calls_are_counted() -> None:
