@@ -68,4 +68,19 @@ def early_time(turns: Iterable[Spoken]) -> str:
 
 def tool_errors(trajectory: Trajectory) -> int:
     """Calls that were refused."""
-    return sum(t.role == "tool" and not t.images and t.text.startswith("Error:") for t in trajectory.turns)
+    return sum(turn.refused for turn in trajectory.turns)
+
+
+def recovered(trajectory: Trajectory) -> Trajectory | None:
+    """The trajectory as one that recovers: turns with a refused call stay, out of the loss. None if no call was
+    refused, or none was carried out after the last of those."""
+    refused = [number for number, turn in enumerate(trajectory.turns) if turn.refused]
+    after = trajectory.turns[refused[-1] + 1 :] if refused else ()
+    if not any(turn.role == "tool" for turn in after):
+        return None
+    wrong = {trajectory.turns[number].tool_call_id for number in refused}
+    turns = tuple(
+        turn.model_copy(update={"loss": False}) if wrong & {call.id for call in turn.tool_calls} else turn
+        for turn in trajectory.turns
+    )
+    return trajectory.model_copy(update={"turns": turns, "kind": "recovery"})
