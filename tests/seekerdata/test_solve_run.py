@@ -14,7 +14,7 @@ from servers.openai_server import Called, ChatServer, Refused, Request, Said
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build
-from seekerdata.check import check
+from seekerdata.check import answered, check
 from seekerdata.dataset import read
 from seekerdata.ledger import Ledger
 
@@ -119,6 +119,7 @@ def test_two_judges_are_compared_where_a_user_looks(data: Path, tmp_path: Path) 
     table = "\n".join(["", "", *lines, "| 0 | 0 | 0 | 1 |", "", ""])
     assert table in card and "kappa: 0.8 with quadratic weights,\n0.6364 unweighted" in card
     assert "## Two judges" not in (tmp_path / "one" / "dataset" / "README.md").read_text()
+    assert not [verdict for verdict in check(tmp_path / "two" / "dataset", data / "videos") if verdict.failed]
     words = " ".join(printed.stdout.split())
     assert f"two judges: {FIRST} (decides) and {SECOND} scored 4 open answers" in words
     assert "equal scores 0.75, Cohen's kappa 0.8 with quadratic weights, 0.6364 unweighted" in words
@@ -136,6 +137,17 @@ def test_two_judges_are_compared_where_a_user_looks(data: Path, tmp_path: Path) 
         assert dropped and [entry["score"] for entry in json.loads(dropped.output)["second_judge"]] == [0.5]
     finally:
         ledger.close()
+
+
+def test_an_answer_in_other_words_is_right_only_if_a_judge_says_so(data: Path, tmp_path: Path) -> None:
+    with ChatServer(two_judges) as server:
+        build(BuildRecipe.model_validate(recipe(data, tmp_path / "run", server.url, judge=FIRST)))
+    row = next(read(tmp_path / "run" / "dataset", "sft"))
+    assert answered(row) == ""
+    row["provenance"]["solve"]["judge"]["score"] = 0.5
+    assert answered(row) == "answers 'to the top', gold is 'upwards'"
+    del row["provenance"]["solve"]["judge"]
+    assert answered(row) == "answers 'to the top', gold is 'upwards'"
 
 
 def recovering(request: Request) -> Answer:
