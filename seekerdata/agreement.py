@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SCORES = (1.0, 0.5, 0.0)
+from seekerdata.judge import SCORES
 
 
 @dataclass(frozen=True)

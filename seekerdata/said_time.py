@@ -14,9 +14,13 @@ _FORMS = re.compile(
     flags=re.IGNORECASE,
 )
 _LENGTH_BEFORE = re.compile(
-    r"\b(?:for|within|lasts?|lasting|takes?|first|last|next|every|an?)\s(?:about\s)?$", flags=re.IGNORECASE
+    r"\b(?:for|within|over|lasts?|lasting|takes?|taking|first|last|next|every|an?|(?:span|stretch|length) of)\s"
+    r"(?:the\s)?(?:(?:about|around|roughly|only|just)\s)?$",
+    flags=re.IGNORECASE,
 )
-_LENGTH_AFTER = re.compile(r"\s(?:later|earlier|long|apart|after|ago|clip|crop|window|stretch|segment|span)\b")
+_LENGTH_AFTER = re.compile(
+    r"\s(?:later|earlier|long|apart|after|ago|more|video|clip|crop|window|stretch|segment|span)\b"
+)
 _PLACED = re.compile(
     r"(?:\b(?:at|from|to|until|till|around|about|near|between|and|or|after|before|since|by|through|times?|timestamps?)"
     r"|[\[(<~–—-])[\s:]*$",
@@ -55,7 +59,7 @@ def said_times(text: str) -> Iterator[SaidTime]:
             named = not (_LENGTH_BEFORE.search(before) or _LENGTH_AFTER.match(after))
         else:
             counted = _COUNTS.search(before) or _CLOCK_AFTER.match(after)
-            placed = match[0].startswith("0") or _PLACED.search(before) or _RANGE.match(after)
+            placed = match["hours"] or match[0].startswith("0") or _PLACED.search(before) or _RANGE.match(after)
             named = bool(placed and not counted)
         if named:
             yield _read(match)

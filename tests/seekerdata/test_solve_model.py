@@ -375,6 +375,7 @@ SEEN = "<5.0 seconds> <79.6 seconds> <80.6 seconds> The video is video (200.0 s)
         ("They won by 21:15. At 2:05 it falls.", "names 2:05 before it was shown"),
         ("A 7 s clip. Within the first 3 seconds. For 7 s.", ""),
         ("Every 4 seconds, 3 s apart, 2 seconds after that. A car of the 1980s.", ""),
+        ("A span of 3 seconds, over the 4 s of it, lasting roughly 6 seconds in a 9 s video.", ""),
     ],
 )
 def test_times_in_minutes_are_times_and_scores_and_clocks_are_not(thought: str, fault: str) -> None:
