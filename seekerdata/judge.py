@@ -6,10 +6,10 @@ next run.
 """
 
 import ast
-import asyncio
 import json
 import re
 import unicodedata
+from asyncio import wrap_future
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ async def settle(
     while True:
         outcome, mine = _expected(key)
         if not mine:
-            found = await asyncio.wrap_future(outcome)
+            found = await wrap_future(outcome)
             if isinstance(found, Decision):
                 return found
             if isinstance(found, ItemError):

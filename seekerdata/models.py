@@ -16,7 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instructions import escape_markers
+from seekerdata.model_loop import on_model_loop
+from seekerdata.patience import make_patient
 from seekerdata.rollout import Reply
+from seekerdata.run_log import log
 from seekerdata.trajectory import Block, Image, StopReason, Text, ToolCall
 from seekerdata.usage import note
 
@@ -38,6 +41,8 @@ _MARKUP = re.compile(r"\[/?[a-z ]*\]")
 _ONLY_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", flags=re.DOTALL)
 _OWN_RETRIES = ("openai/", "openai-api/")
 """Providers whose SDK retries by itself; that is switched off, so that `retries` says all there is."""
+_OWN_WEIGHTS = ("hf/", "vllm/", "sglang/", "llama-cpp-python/")
+"""Providers that load weights or start a server themselves where no server is named."""
 
 
 class ModelSettings(BaseModel):
@@ -58,11 +63,16 @@ class ModelSettings(BaseModel):
     base_url: str | None = None
     """Where the server is, such as `http://localhost:8000/v1`; None: `<NAME>_BASE_URL`, or the provider's own."""
     concurrency: int = Field(default=8, ge=1)
-    """Calls at once from one process."""
+    """Calls at once; the workers of a run share them, ranks have as many each."""
     timeout_s: int = Field(default=600, ge=1)
     """Limit of one attempt."""
     retries: int = Field(default=5, ge=0)
     """Attempts after the first: 429, 5xx, dropped connections and timeouts, with growing pauses."""
+
+    @property
+    def in_process(self) -> bool:
+        """Whether its weights are loaded by the process that asks (`hf/...`), or a server is started for it."""
+        return self.model.startswith(_OWN_WEIGHTS) and not self.base_url
 
     undecisive: ClassVar[frozenset[str]] = frozenset({"base_url", "concurrency", "timeout_s", "retries"})
     """Settings that do not decide what a model says: changing them pays for nothing again."""
@@ -102,10 +112,12 @@ def connect(settings: ModelSettings) -> "Model":
         raise SeekerError(f"{settings.model} needs: pip install 'videoseeker-toolkit[models]'") from None
     arguments: dict[str, Any] = {"max_retries": 0} if settings.model.startswith(_OWN_RETRIES) else {}
     try:
-        return get_model(settings.model, config=_config(settings), base_url=settings.base_url, **arguments)
+        model = get_model(settings.model, config=_config(settings), base_url=settings.base_url, **arguments)
     except (PrerequisiteError, RuntimeError, ValueError, ImportError, OSError) as error:
         what = said_of(error).partition(": ")[2].removeprefix("ERROR: ")
         raise SeekerError(f"{settings.model}: {what}") from None
+    make_patient(model)
+    return model
 
 
 async def ask(
@@ -130,16 +142,18 @@ async def ask(
     """
     model = connect(settings)
     config = _config(settings, schema)
-    try:
-        output = await model.generate(list(messages), tools=list(tools), config=config)
-    except Exception as error:  # every provider has errors of its own, and all may quote a key: none may pass
-        note(settings.model)
-        raise _failure(settings, error) from None
-    used = _usage(output)
-    note(settings.model, used.get("input_tokens", 0), used.get("output_tokens", 0))
-    if output.empty:
-        raise ItemError("model_failed", f"{settings.model}: an empty reply without any choice", retryable=True)
-    return _read(output, first_id)
+    for _ in range(1 + settings.retries):
+        try:
+            output = await on_model_loop(model.generate(list(messages), tools=list(tools), config=config))
+        except Exception as error:  # every provider has errors of its own, and all may quote a key: none may pass
+            note(settings.model)
+            raise _failure(settings, error) from None
+        used = _usage(output)
+        note(settings.model, used.get("input_tokens", 0), used.get("output_tokens", 0))
+        if not output.empty:
+            return _read(output, first_id)
+        log(f"{settings.model}: an empty reply without any choice")
+    raise ItemError("model_failed", f"{settings.model}: an empty reply without any choice", retryable=True)
 
 
 def as_content(blocks: Sequence[Block], uri: Callable[[Image], str]) -> "list[Content]":

@@ -21,6 +21,7 @@ from seekerdata.prompts import JUDGE, THOUGHTS
 from seekerdata.reward import accuracy_by_rule
 from seekerdata.role import roles
 from seekerdata.rollout import Policy, RolloutSettings, rollout
+from seekerdata.run_log import log
 from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage, Status
 from seekerdata.thought_check import check_thoughts
@@ -198,6 +199,7 @@ class Solve(Stage):
                 said["second_judge"] = {**entry, "score": second.verdict.score, "reason": reason, **second.facts}
             except ItemError as error:
                 said["second_judge"] = {**entry, "score": None, "error": f"{error.code}: {error.message}"}
+                log(f"second_judge: {error.code}: {error.message}")
         return said
 
     def summary(self, rows: Iterable[Row]) -> dict[str, Any]:

@@ -125,6 +125,8 @@ def test_two_judges_are_compared_where_a_user_looks(data: Path, tmp_path: Path) 
     assert "equal scores 0.75, Cohen's kappa 0.8 with quadratic weights, 0.6364 unweighted" in words
     assert "could not judge: first 1, second 1" in words
 
+    assert "second_judge: judge_failed: model_failed: " in (tmp_path / "two" / "run.log").read_text()
+
     ledger = Ledger(tmp_path / "two" / "run.db")
     try:
         assert {usage.model: usage.calls for usage in ledger.spent()} == {PLAYER: 6, FIRST: 6, SECOND: 5}

@@ -11,6 +11,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -160,6 +161,8 @@ class ChatServer:
         self.counts: Counter[str] = Counter()
         """How often each conversation (by hash of its messages) was asked."""
         self.closing = Event()
+        self.sockets: set[socket.socket] = set()
+        """Connections that are open; clients keep them for the next request."""
         self._lock = Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
@@ -175,6 +178,9 @@ class ChatServer:
         self.closing.set()
         self._http.shutdown()
         self._http.server_close()
+        for connection in list(self.sockets):
+            with suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RDWR)
 
     def reply(self, request: Request) -> Reply:
         """Count a request and say what its reply is."""
@@ -192,6 +198,15 @@ class ChatServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                server.sockets.add(self.connection)
+
+            def finish(self) -> None:
+                server.sockets.discard(self.connection)
+                with suppress(OSError):  # a client that was killed takes no last words
+                    super().finish()
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Nothing: a test server is quiet."""
