@@ -30,7 +30,7 @@ from seekerdata.build import BuildRecipe, build
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.judge import Judge
 from seekerdata.models import ModelSettings, ask, probe
-from seekerdata.native_video import kind_of
+from seekerdata.native_video import MAX_BYTES, kind_of
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make
 from seekerdata.policies.model import SHOWN_BELOW
@@ -383,6 +383,16 @@ def test_a_kind_that_gemini_does_not_read_is_refused_before_any_call(name: str, 
     make_clip(tmp_path / name, seconds=0.5)
     asked = asked.model_copy(update={"video": asked.video.model_copy(update={"path": name})})
     with GeminiServer(in_turn(GOOD)) as server, pytest.raises(ItemError, match="say show: frames") as caught:
+        process(server, asked, tmp_path)
+    assert caught.value.code == "unsupported_video" and not server.asked
+
+
+def test_a_file_that_is_too_large_is_refused_before_any_call(asked: Sample, clip_path: Path, tmp_path: Path) -> None:
+    large = tmp_path / asked.video.path
+    large.write_bytes(clip_path.read_bytes())
+    with large.open("r+b") as file:
+        file.truncate(MAX_BYTES + 1)  # a hole takes no room
+    with GeminiServer(in_turn(GOOD)) as server, pytest.raises(ItemError, match="Gemini takes") as caught:
         process(server, asked, tmp_path)
     assert caught.value.code == "unsupported_video" and not server.asked
 
