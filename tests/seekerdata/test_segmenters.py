@@ -277,6 +277,16 @@ def test_the_stage_ends_with_a_mark_or_a_reason(segmenter: Any, tiny: Tiny, work
         assert result.sample.target.mark_s is not None
 
 
+def test_a_folder_that_is_not_there_is_known_before_any_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("torch", "transformers"):
+        monkeypatch.setitem(sys.modules, module, sys)
+    for name, setting in (("sam3", "model"), ("groundingdino_sam2", "detector"), ("groundingdino_sam2", "tracker")):
+        with pytest.raises(SeekerError, match=r"no weights in .*/none: there is no such folder"):
+            Segment(by={"use": name, setting: str(tmp_path / "none")}).check_ready()
+        Segment(by={"use": name, setting: str(tmp_path)}).check_ready()
+        Segment(by=name).check_ready()
+
+
 @pytest.mark.slow
 def test_weights_that_are_not_there_or_of_another_kind(tiny: Tiny, workspace: Workspace, tmp_path: Path) -> None:
     video = workspace.video("clip.mp4")
