@@ -13,7 +13,7 @@ from seekerdata.load import frame_count
 from seekerdata.mask_track import MaskTrack, Several, the_one
 from seekerdata.sample import Sample
 from seekerdata.video import Video
-from seekerdata.vision_model import Dtype, check_installed, first_line, is_out_of_memory
+from seekerdata.vision_model import Dtype, first_line, is_out_of_memory
 from seekerdata.window_frames import WindowFrames
 
 
@@ -64,9 +64,6 @@ class Follower(Segmenter):
             )
             raise ItemError("out_of_memory", text, retryable=True) from None
         return the_one(tracks, tag, self.several, self.same_iou).instance(tag)
-
-    def check_ready(self) -> None:
-        check_installed()
 
     def follow(self, frames: WindowFrames, tag: str) -> list[MaskTrack]:
         """Everything in these frames that fits the tag, each thing as one track."""

@@ -75,30 +75,28 @@ def check_packages(**files: str) -> None:
 
 
 class OriginalFinder:
-    """Grounding DINO of groundingdino-py.
+    """Grounding DINO of groundingdino-py, in float32 like the package's own examples.
 
     Args:
         weights: a `.pth` file as the authors publish it.
         config: a `.py` file, or the name of one that the package brings (`GroundingDINO_SwinT_OGC`).
         text_encoder: a folder with BERT and its tokenizer.
         device: as in a recipe.
-        dtype: as in a recipe.
 
     Raises:
         SeekerError: packages or files are not there or not usable.
     """
 
-    def __init__(self, weights: str, config: str, text_encoder: str, device: str, dtype: Dtype) -> None:
+    def __init__(self, weights: str, config: str, text_encoder: str, device: str) -> None:
         check_packages()
         self._vision = _detector(weights, config, text_encoder, named_device(device))
-        self._low = low_precision(dtype, self._vision.device)
 
     def find(self, rgbs: Sequence[np.ndarray], size_hw: tuple[int, int], words: str) -> list[list[Found]]:
         """All boxes, sure or not, of each picture (uint8 H, W, 3, equal sizes), looked at together in this size."""
         import torch
 
         pixels = self._vision.pixels(rgbs, size_hw)
-        with torch.inference_mode(), self._low:
+        with torch.inference_mode():
             output = self._vision.model(pixels, captions=[words] * len(rgbs))
         return found_boxes(output["pred_logits"], output["pred_boxes"], rgbs)
 

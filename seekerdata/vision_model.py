@@ -82,11 +82,14 @@ def import_torch() -> Any:
     return torch
 
 
-def check_installed() -> None:
-    """Raises SeekerError if torch or transformers is not there; loads neither."""
+def check_installed(*weights: str) -> None:
+    """Raises SeekerError if torch or transformers or a folder of weights is not there; loads nothing."""
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise SeekerError(f"segmenting with open weights needs {package}: {INSTALL}")
+    for place in weights:
+        if _is_place(place) and not Path(place).expanduser().is_dir():
+            raise SeekerError(f"no weights in {place}: {_how_to_get(place)}")
 
 
 def named_device(device: str) -> str:
@@ -118,8 +121,8 @@ def on_device(model: Any, device: str, weights: str) -> Any:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch, on a GPU or on the CPU, or numpy found no memory."""
-    told = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    return told or isinstance(error, MemoryError)
+    told = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
 
 
 def _is_low(dtype: Dtype, device: str) -> bool:
@@ -197,6 +200,11 @@ def first_line(error: Exception) -> str:
 def _how_to_get(name: str) -> str:
     if Path(name).is_dir():
         return "the folder must hold config.json, model.safetensors and the tokenizer's files, as on the hub"
-    if name.startswith(("/", ".", "~")):
+    if _is_place(name):
         return "there is no such folder"
     return f"`hf download {name}` fetches it (some need their licence accepted and `hf auth login`), or name a folder"
+
+
+def _is_place(weights: str) -> bool:
+    """Whether this can only be a folder, and no name on the hub."""
+    return weights.startswith(("/", ".", "~"))

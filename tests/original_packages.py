@@ -1,6 +1,6 @@
 """Run by the Python of an environment with the original packages: tiny weights for them, then the segmenter on a clip.
 
-python original_packages.py FOLDER prints what it found as JSON; test_original_models.py reads it.
+python original_packages.py FOLDER leaves what it found in FOLDER/report.json; test_original_models.py reads it.
 """
 
 import json
@@ -12,17 +12,25 @@ import numpy as np
 from clips import make_clip
 from tiny_models import WORDS
 
-FRAMES, SIDE, START = 24, 256, 9
+FRAMES, SIDE, STEPS = 24, 256, 21
 
 
-def make_torchvision_importable() -> None:
-    """PyPI's torchvision is a CUDA build, whose operators do not load beside torch for the CPU: declare them first."""
+def make_torchvision_importable() -> Any:
+    """PyPI's torchvision is a CUDA build, whose operators do not load beside torch for the CPU: declare them first.
+
+    What it returns must live as long as they are needed.
+    """
     import torch
 
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    globals()["_library"] = library  # its end would take the names back
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        for module in [name for name in sys.modules if name.startswith("torchvision")]:
+            del sys.modules[module]
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        return library
 
 
 def tiny_bert(folder: Path) -> None:
@@ -55,8 +63,8 @@ def tiny_detector(folder: Path) -> None:
 def tiny_tracker(folder: Path) -> None:
     import sam2
     import torch
-    from hydra.core.global_hydra import GlobalHydra
     from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
     from sam2.build_sam import build_sam2_video_predictor
 
@@ -113,33 +121,36 @@ def found(folder: Path, **settings: Any) -> Any:
         return f"{type(error).__name__}: {error}"
 
 
-def agreement(folder: Path, reverse: bool) -> float:
-    """The share of pixels on which a streamed session and the package's own over a folder agree, both ways."""
+def agreement(folder: Path, reverse: bool) -> dict[str, float]:
+    """A streamed session beside the package's own over a folder: pixels on which they agree, pixels inside."""
     import torch
     from PIL import Image
 
-    by = segmenter(folder)
-    tracker = by._tracker()
+    tracker = segmenter(folder)._tracker()
     model, box = tracker._vision.model, (30.0, 40.0, 150.0, 200.0)
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8) for _ in range(FRAMES)]
+    order = range(STEPS - 1, -1, -1) if reverse else range(FRAMES - STEPS, FRAMES)
     frames = folder / f"frames{reverse}"
     frames.mkdir()
     for n, rgb in enumerate(pictures):  # without loss: the package looks at the name only
         Image.fromarray(rgb).save(frames / f"{n}.jpg", format="png")
     with torch.inference_mode():
         state = model.init_state(str(frames))
-        model.add_new_points_or_box(state, frame_idx=START, obj_id=1, box=np.array(box, np.float32))
+        model.add_new_points_or_box(state, frame_idx=order[0], obj_id=1, box=np.array(box, np.float32))
         theirs = {n: masks[0, 0].numpy() > 0 for n, _, masks in model.propagate_in_video(state, reverse=reverse)}
-    tracking = tracker.start(FRAMES, START, box, (SIDE, SIDE))
-    order = range(START, -1, -1) if reverse else range(START, FRAMES)
+    tracking = tracker.start(FRAMES, order[0], box, (SIDE, SIDE))
     ours = {n: tracking.step(n, pictures[n], reverse)[0] for n in order}
-    assert ours.keys() == theirs.keys()
-    return float(np.mean([(ours[n] == theirs[n]).mean() for n in ours]))
+    assert ours.keys() == theirs.keys() and len(ours) == STEPS
+    return {
+        "agree": float(np.mean([(ours[n] == theirs[n]).mean() for n in order])),
+        "inside": float(np.mean([ours[n].mean() for n in order])),
+        "kept": len(tracking._state["output_dict_per_obj"][0]["non_cond_frame_outputs"]),
+    }
 
 
 def main(folder: Path) -> None:
-    make_torchvision_importable()
+    operators = make_torchvision_importable()
     import torch
 
     torch.manual_seed(0)
@@ -162,7 +173,8 @@ def main(folder: Path) -> None:
         "no_config": found(folder, detector_config="GroundingDINO_None"),
         "agreement": [agreement(folder, reverse) for reverse in (False, True)],
     }
-    json.dump(report, sys.stdout)
+    (folder / "report.json").write_text(json.dumps(report))
+    del operators
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from seekerdata.follower import Follower
 from seekerdata.instance import Box, mask_box
 from seekerdata.mask_track import MaskTrack, box_iou, nothing_found, several_found
 from seekerdata.original_models import OriginalFinder, OriginalTracker, check_packages
+from seekerdata.vision_model import check_installed
 from seekerdata.window_frames import WindowFrames
 
 __all__ = ["GroundingDinoSam2"]
@@ -52,7 +53,7 @@ class GroundingDinoSam2(Follower):
         if self.backend == "packages":
             check_packages(detector=self.detector, text_encoder=self.text_encoder, tracker=self.tracker)
         else:
-            super().check_ready()
+            check_installed(self.detector, self.tracker)
 
     def follow(self, frames: WindowFrames, tag: str) -> list[MaskTrack]:
         """The one track of the surest box.
@@ -77,7 +78,7 @@ class GroundingDinoSam2(Follower):
     def _finder(self) -> BoxFinder | OriginalFinder:
         if self.backend == "transformers":
             return BoxFinder(self.detector, self.device, self.dtype)
-        return OriginalFinder(self.detector, self.detector_config, self.text_encoder, self.device, self.dtype)
+        return OriginalFinder(self.detector, self.detector_config, self.text_encoder, self.device)
 
     def _tracker(self) -> BoxTracker | OriginalTracker:
         if self.backend == "transformers":

@@ -7,7 +7,14 @@ from pydantic import Field
 from seekerdata.follower import Follower
 from seekerdata.mask_track import MaskTrack
 from seekerdata.video_session import VideoSession
-from seekerdata.vision_model import CENTRED, VisionModel, full_size_mask, load_model, load_tokenizer
+from seekerdata.vision_model import (
+    CENTRED,
+    VisionModel,
+    check_installed,
+    full_size_mask,
+    load_model,
+    load_tokenizer,
+)
 from seekerdata.window_frames import WindowFrames
 
 __all__ = ["Sam3"]
@@ -30,6 +37,9 @@ class Sam3(Follower):
 
     same_iou: float = Field(default=0.1, gt=0, le=1)
     """SAM 3's own limit for two masks of one thing; its own check is skipped where `kernels` is not installed."""
+
+    def check_ready(self) -> None:
+        check_installed(self.model)
 
     def follow(self, frames: WindowFrames, tag: str) -> list[MaskTrack]:
         """One track for each object of SAM 3, by its number."""
