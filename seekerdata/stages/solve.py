@@ -7,19 +7,18 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from seekerdata.judge import Judge
+from seekerdata.grade import grade, grade_by_rule, needs_judge
 from seekerdata.load import Load, verdict_load
 from seekerdata.models import ModelRole
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make, picked
 from seekerdata.prompts import JUDGE
-from seekerdata.reward import accuracy_by_rule
 from seekerdata.role import roles
 from seekerdata.rollout import Policy, RolloutSettings, rollout
 from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage
 from seekerdata.trace_check import trace_fault
-from seekerdata.trajectory import StopReason, Trajectory
+from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
 from seekerdata.workspace import Workspace
 
@@ -65,7 +64,7 @@ class Solve(Stage):
         own = super().fingerprint()
         return digest([own, JUDGE.hash]) if self.judge else own
 
-    def assign(self, items: Iterable[Item]) -> dict[str, str]:
+    def assign(self, items: Iterable[Item], workspace: Workspace | None = None) -> dict[str, str]:
         """The play for each id: exact shares, drawn in the order of the ids' hashes."""
         drawn = sorted(
             (
@@ -132,18 +131,15 @@ class Solve(Stage):
         """One play, checked, and judged where only a judge can tell."""
         played = await rollout(policy, asked, video, prompts, self.rollout)
         wrong = f"{played.stop}: answered '{played.answer}', not '{asked.answer}'"
-        right = accuracy_by_rule(played.answer, asked.answer, asked.options) == 1.0
-        judge = self.judge if played.stop == StopReason.ANSWERED and not asked.options else None
-        if not right and not judge:
+        judge = self.judge if needs_judge(played.answer, asked) else None
+        if not judge and not grade_by_rule(played.answer, asked):
             return _Try(played, wrong)
         if fault := trace_fault(played, self.max_tool_errors):  # before a judge is paid
             return _Try(played, f"{fault}; answered '{played.answer}'")
-        if right or not judge:
-            return _Try(played)
-        decision = await Judge(judge).compare(asked.question, asked.answer, played.answer)
-        score, reason = decision.verdict.score, " ".join(decision.verdict.reason.split())
-        fault = "" if score == 1.0 else f"{wrong} (judged {score:g}: {reason})"
-        return _Try(played, fault, {"score": score, "reason": reason, **decision.facts})
+        right, judged = await grade(played.answer, asked, judge)
+        if judged and not right:
+            return _Try(played, f"{wrong} (judged {judged['score']:g}: {judged['reason']})", judged)
+        return _Try(played, "", judged)
 
 
 class _Try(NamedTuple):
