@@ -18,6 +18,7 @@ from seekerdata.dataset import DatasetSettings
 from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger, Row
 from seekerdata.load import Retention
+from seekerdata.outcome import decide_all
 from seekerdata.output import write_output
 from seekerdata.plugin import load, names, picked
 from seekerdata.recipe import Recipe
@@ -210,8 +211,10 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
     else:
         ids = ledger.ids(_before(name), Status.KEPT)
         total = len(ids)
-        assigned = worker.assign(map(_item, ledger.whole(_before(name)))) if worker.sees_all else {}
-        work = _pending(name, worker, _outputs(_before(name), ids, ledger), assigned, run, found)
+        whole = map(_item, ledger.whole(_before(name)))
+        assigned = worker.assign(whole, run.workspace) if worker.sees_all else {}
+        tasks = {item_id: worker.task(share) for item_id, share in assigned.items()} if worker.decides else assigned
+        work = _pending(name, worker, _outputs(_before(name), ids, ledger), tasks, run, found)
     run.watch.stage(name, total)
     ledger.begin(name)
     made, stopped = 0, list[str]()
@@ -224,6 +227,8 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
     if stopped:
         again = "finished work is kept, raise the budget and run the same command again to go on"
         raise SeekerError(f"the budget is spent at {name}: {stopped[0]}; {again}")
+    if isinstance(worker, Stage) and worker.decides:
+        decide_all(name, worker, assigned, ledger)
     return {"name": name, **ledger.counts(name), "made": made}
 
 

@@ -1,4 +1,4 @@
-"""Control: what is taken away from a play, to see what it was worth. The loop, the tools and the words stay the same."""
+"""Control: what is taken away from a play, to see what it was worth. The loop and the tools stay the same."""
 
 from typing import Literal, NamedTuple
 

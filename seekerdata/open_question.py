@@ -18,9 +18,13 @@ _NEEDS_OPTIONS = re.compile(
     r"\bbest (describes|answers)|\bmost likely\b",
     flags=re.IGNORECASE,
 )
-_OPTIONS = re.compile(r"\b(?:options?|choices?|alternatives?|statements?|(?:listed|the) (?:above|below))\b", re.IGNORECASE)
+_OPTIONS = re.compile(
+    r"\b(?:options?|choices?|alternatives?|statements?|(?:listed|the) (?:above|below))\b", re.IGNORECASE
+)
 _LETTER = re.compile(r"\(\s*[A-H]\s*\)|(?<![\w.])[A-H][.):](?=\s+\S)|(?<!\w)[A-H](?=\s*(?:,|or)\s+[A-H]\b)")
-_SMALL = set(words_of("what which who whose where when why how do does did be been was were are am will would has have"))
+_SMALL = set(
+    words_of("what which who whose where when why how do does did be been was were are am will would has have")
+)
 """Words that a question may need and that no answer consists of."""
 
 

@@ -100,9 +100,7 @@ class VideoTools:
         return look_at_video(clip, fps_capped(s.crop_fps, s.crop_max_frames, s.crop_min_frames), s.max_pixels)
 
 
-def call(
-    tools: VideoTools, name: str, arguments: dict[str, Any], offered: Sequence[str] | None = None
-) -> Observation:
+def call(tools: VideoTools, name: str, arguments: dict[str, Any], offered: Sequence[str] | None = None) -> Observation:
     """Carry out one call as a model wrote it; whatever is wrong with it becomes text for the model.
 
     Args:
