@@ -213,8 +213,7 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
         total = len(ids)
         whole = map(_item, ledger.whole(_before(name)))
         assigned = worker.assign(whole, run.workspace) if worker.sees_all else {}
-        tasks = {item_id: worker.task(share) for item_id, share in assigned.items()} if worker.decides else assigned
-        work = _pending(name, worker, _outputs(_before(name), ids, ledger), tasks, run, found)
+        work = _pending(name, worker, _outputs(_before(name), ids, ledger), assigned, run, found)
     run.watch.stage(name, total)
     ledger.begin(name)
     made, stopped = 0, list[str]()
@@ -244,14 +243,20 @@ def _pending(
     fingerprint = worker.fingerprint()
     for given in givens:
         share = assigned.get(given.id)
-        key = digest([fingerprint, given.digest, share])
-        row = run.ledger.find(name, given.id, key)
-        again = row and (row.retryable or (row.status is Status.FAILED and isinstance(worker, Source)))
-        if row and not again:  # a row that could not be read is read again: its file may have been mended
-            found.append((given.id, key))
+        tasks = worker.tasks(share) if isinstance(worker, Stage) else [share]
+        keys = [digest([fingerprint, given.digest, task]) for task in tasks]
+        rows = filter(None, (run.ledger.find(name, given.id, key) for key in keys))
+        row = next((row for row in rows if not _again(row, worker)), None)
+        if row:
+            found.append((given.id, row.key))
             run.watch.row(row, made=False)
         else:
-            yield engine.Work(name, given.id, key, worker, given.value, share, run.workspace)
+            yield engine.Work(name, given.id, keys[0], worker, given.value, tasks[0], run.workspace)
+
+
+def _again(row: Row, worker: Source | Stage) -> bool:
+    """Whether an earlier row is made again; one that could not be read is: its file may have been mended."""
+    return row.retryable or (row.status is Status.FAILED and isinstance(worker, Source))
 
 
 def _affordable(

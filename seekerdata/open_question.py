@@ -33,10 +33,9 @@ def reads_openly(sample: Sample) -> bool:
     return not sample.options or not _NEEDS_OPTIONS.search(sample.question)
 
 
-def may_open(sample: Sample, longest_words: int) -> bool:
-    """Whether the answer can stand alone: short, and not a remark about the other options."""
-    alone = not sample.options or not _NEEDS_OPTIONS.search(sample.answer_text)
-    return alone and len(sample.answer_text.split()) <= longest_words
+def stands_alone(sample: Sample) -> bool:
+    """Whether the answer says something without the options beside it: it is no remark about them."""
+    return not sample.options or not _NEEDS_OPTIONS.search(sample.answer_text)
 
 
 def asked_openly(sample: Sample, question: str = "") -> Sample:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from seekerdata.card import fill_dataset_card
 from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row, write_config
 from seekerdata.ledger import Ledger, Row
+from seekerdata.overlap import read_benchmarks
 from seekerdata.plugin import describe
 from seekerdata.sample import Sample
 from seekerdata.stage import Item, Status
@@ -63,7 +64,7 @@ def write_output(
         "recipe": resolved(recipe),
         "rows": rows,
         "stages": stages,
-        "overlap": balance(ledger)["overlap"],
+        "overlap": {"rows": balance(ledger)["overlap"], "benchmarks": _benchmarks(recipe, workspace)},
         "files": {f"{p.relative_to(out)}": hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
         "versions": versions(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -150,6 +151,12 @@ def _write_dataset(
     os.replace(fresh, folder)
     shutil.rmtree(old, ignore_errors=True)
     return rows
+
+
+def _benchmarks(recipe: "BuildRecipe", workspace: Workspace) -> list[dict[str, Any]]:
+    """What videos were compared with, and which of a benchmark's could not be read."""
+    read = read_benchmarks(recipe.select.benchmarks, workspace)
+    return [{"name": b.name, "files": len(b.files), "names": len(b.names), "unreadable": b.unreadable} for b in read]
 
 
 def _selected(recipe: "BuildRecipe", ledger: Ledger, item: Item) -> Sample | None:

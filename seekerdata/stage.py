@@ -4,7 +4,7 @@ A stage is a pure function of its settings, the item and the files the item name
 bytes, so a run can be killed at any moment and continued, on one machine or on many.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -107,9 +107,9 @@ class Stage(Plugin):
         that only `decide` reads are then not in `fingerprint`: changing them redoes no work."""
         return False
 
-    def task(self, assigned: Any) -> Any:
-        """What of `assigned` decides the work of `process`, for a stage that decides."""
-        return assigned
+    def tasks(self, assigned: Any) -> Sequence[Any]:
+        """What `process` is given for what the whole set decided: the first; findings of the others do as well."""
+        return [assigned]
 
     def decide(self, item: Item, assigned: Any = None) -> Item | Drop:
         """The item as it leaves the stage, or why it is dropped, from what `process` found; quick, asks nobody."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,7 +12,7 @@ from seekerdata.control import CONTROLS, ControlName
 from seekerdata.duplicates import Asking, duplicates
 from seekerdata.load import Load, verdict_load
 from seekerdata.models import ModelRole
-from seekerdata.open_question import asked_openly, may_open, open_by, reads_openly
+from seekerdata.open_question import asked_openly, open_by, reads_openly, stands_alone
 from seekerdata.overlap import Overlap, overlaps, read_benchmarks
 from seekerdata.pass_rate import Trying, measure
 from seekerdata.plugin import describe, make
@@ -30,7 +30,7 @@ Most = dict[Group, Annotated[int, Field(ge=0)]]
 Share = Annotated[float, Field(gt=0, le=1)]
 Named = Annotated[Policy | None, BeforeValidator(lambda value: value and make("policies", value))]
 
-_TRIED = ("policy", "k", "rollout", "judge", "open_ended", "removal_tests", "removal_policy", "removal_k")
+_TRIED = ("by", "policy", "k", "rollout", "judge", "open_ended", "removal_tests", "removal_policy", "removal_k")
 """Settings that decide what is asked; all others only decide what becomes of it."""
 
 
@@ -171,11 +171,15 @@ class Select(Stage):
 
     def may_open(self, sample: Sample) -> bool:
         """Whether the question can be asked and judged without its options, perhaps in other words."""
-        return may_open(sample, self.longest_answer_words) and bool(self.open_ended or reads_openly(sample))
+        short = len(sample.answer_text.split()) <= self.longest_answer_words
+        return short and stands_alone(sample) and bool(self.open_ended or reads_openly(sample))
 
-    def task(self, assigned: "Drop | Draw") -> str:
-        """`rl` is tried, `sft` is only tested; a row that is dropped asks nothing."""
-        return "" if isinstance(assigned, Drop) else assigned.sets[-1]
+    def tasks(self, assigned: Any) -> Sequence[Any]:
+        """`rl` is tried and tested, `sft` is tested, a row that is dropped asks nothing; who found out more will do."""
+        if not self.decides:
+            return [assigned]
+        order = ("", "sft", "rl")
+        return order[0 if isinstance(assigned, Drop) else order.index(assigned.sets[-1]) :]
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         """The item with what tries, rewriting and removal tests say; where nobody is asked, what becomes of it.
@@ -186,17 +190,13 @@ class Select(Stage):
         if not self.decides:
             return self.decide(item, assigned)
         facts: dict[str, Any] = {}
-        asked = item.sample
         if assigned == "rl":
-            question, written = self._opened(asked)
+            question, written = self._opened(item.sample)
             facts |= {"open_question": written} if written else {}
-            if question:
-                asked = asked_openly(asked, question)
-                facts |= self._tried(asked, workspace)
+            facts |= self._tried(asked_openly(item.sample, question), workspace) if question else {}
         if assigned and self.removal_tests:
-            facts["removal"] = self._tested(asked, workspace)
-        noted = item.sample.noted("select", by=self.by, **facts) if facts else item.sample.provenance
-        return item.model_copy(update={"sample": item.sample.model_copy(update={"provenance": noted})})
+            facts["removal"] = self._tested(item.sample, workspace)
+        return _noted(item, {"by": self.by, **facts} if facts else {})
 
     def _opened(self, sample: Sample) -> tuple[str, dict[str, Any]]:
         """The question without options (empty if there is none), and what a model said of it."""
@@ -213,11 +213,12 @@ class Select(Stage):
         tried = measure(Trying(self.policy, self.rollout, self.k, self.judge), asked, workspace)
         return {"policy": describe(self.policy, with_versions=True), **tried.facts()}
 
-    def _tested(self, asked: Sample, workspace: Workspace) -> dict[str, Any]:
-        """Every removal test; the question is asked with its options where it is not asked openly."""
+    def _tested(self, sample: Sample, workspace: Workspace) -> dict[str, Any]:
+        """Every removal test; the question is asked with its options if it does not read without."""
         policy = self.removal_policy or self.policy
         assert policy is not None, "the recipe was checked"
         trying = Trying(policy, self.rollout, self.removal_k, self.judge)
+        asked = asked_openly(sample) if reads_openly(sample) and stands_alone(sample) else sample
         tests = {name: measure(trying, asked, workspace, CONTROLS[name]).facts() for name in self.removal_tests}
         form = "choice" if asked.options else "open"
         return {"policy": describe(policy, with_versions=True), "asked": form, "tests": tests}
@@ -227,7 +228,9 @@ class Select(Stage):
         if isinstance(assigned, Drop):
             return assigned
         sets, shared = assigned or Draw()
-        facts = item.sample.provenance.get("select", {}) if self.decides else {}
+        facts = item.sample.provenance.get("select", {})
+        if "rl" not in sets:  # it may have been tried before a quota changed
+            facts = {name: facts[name] for name in ("by", "removal") if "removal" in facts}
         for name, test in facts.get("removal", {}).get("tests", {}).items():
             if test["pass_rate"] >= self.drop_if_right.get(name, 2.0):
                 return Drop(reason=f"right_{name}: in {test['passes']} of {test['k']} tries")
@@ -235,10 +238,8 @@ class Select(Stage):
         rate = facts.get("pass_rate")
         if closed or (rate is not None and not self.low <= rate <= self.high):
             sets = ("sft",)
-        if shared:
-            facts = {"by": self.by, **facts, "overlap": [hit._asdict() for hit in shared]}
-            item = item.model_copy(update={"sample": _noted(item.sample, facts)})
-        return item.model_copy(update={"sets": sets})
+        seen = {"by": self.by, "overlap": [hit._asdict() for hit in shared]} if shared else {}
+        return _noted(item, facts | seen).model_copy(update={"sets": sets})
 
 
 class Draw(NamedTuple):
@@ -262,8 +263,11 @@ def _groups(sample: Sample) -> dict[Group, str]:
     return {"dimension": sample.dimension, "shape": shape, "origin": sample.video.origin}
 
 
-def _noted(sample: Sample, facts: dict[str, Any]) -> Sample:
-    return sample.model_copy(update={"provenance": sample.noted("select", **facts)})
+def _noted(item: Item, facts: dict[str, Any]) -> Item:
+    """The item with these facts of this stage, and no others."""
+    other = {stage: noted for stage, noted in item.sample.provenance.items() if stage != "select"}
+    provenance = {**other, "select": facts} if facts else other
+    return item.model_copy(update={"sample": item.sample.model_copy(update={"provenance": provenance})})
 
 
 def _sum(loads: list[Load]) -> Load:

@@ -171,10 +171,13 @@ def test_overlapping_rows_are_reported_or_dropped(tmp_path: Path) -> None:
     videos = sorted((tmp_path / "out" / "videos").rglob("*.mp4"))
     copy_of(videos[0], tmp_path / "Bench" / "copied.mp4", crf=30)
     make_clip(tmp_path / "Bench" / "unlike.mp4")
+    (tmp_path / "Bench" / "broken.mp4").write_text("no video")
     paths = [str(tmp_path / "Bench")]
     assert build(recipe(tmp_path / "out", benchmarks=paths)).rows == whole.rows
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["overlap"] == {"Bench, by picture": 2}
+    assert manifest["overlap"]["rows"] == {"Bench, by picture": 2}
+    facts = {"name": "Bench", "files": 3, "names": 0, "unreadable": ["broken.mp4"]}
+    assert [{**b, "names": 0} for b in manifest["overlap"]["benchmarks"]] == [facts]
     card = (tmp_path / "out" / "dataset" / "README.md").read_text()
     assert "| Bench, by picture | 2 |" in card and str(tmp_path) not in card
     dropped = build(recipe(tmp_path / "out", benchmarks=paths, overlap="drop"))
