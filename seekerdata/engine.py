@@ -5,11 +5,14 @@
 
 import json
 import math
+import os
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.ledger import Row
@@ -23,6 +26,19 @@ from seekerdata.workspace import Workspace
 
 AHEAD = 3
 """Pieces that wait at each worker while it is at work: enough to keep it busy, few enough to stop quickly."""
+
+
+class EngineSettings(BaseModel):
+    """Where the work runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int = Field(default=0, ge=0)
+    """Processes; 0 is one for each core this process may use."""
+
+    @property
+    def processes(self) -> int:
+        return self.workers or len(os.sched_getaffinity(0))
 
 
 class Work(NamedTuple):

@@ -90,8 +90,12 @@ class Ledger:
                 return _row(found)
         return None
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row, rests_on: str = "") -> None:
         """Write a finished row; from here on it survives a kill.
+
+        Args:
+            row: what was made.
+            rests_on: the key of an earlier row of the same item whose models' words this one holds, and so its time.
 
         Raises:
             SeekerError: the disk is full or the file cannot be written.
@@ -101,6 +105,11 @@ class Ledger:
                 f"INSERT OR REPLACE INTO rows VALUES ({', '.join('?' * len(_COLUMNS))})", row[: len(_COLUMNS)]
             )
             self._db.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", row[:3])
+            if rests_on:
+                copied = (
+                    "SELECT stage, id, ?, ?, max(time) FROM attempts WHERE stage = ? AND id = ? AND key = ? GROUP BY 1"
+                )
+                self._db.execute(f"INSERT INTO attempts {copied}", (row.key, uuid4().hex, *row[:2], rests_on))
             if row.usage:
                 attempt, now = uuid4().hex, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 self._db.execute("INSERT INTO attempts VALUES (?, ?, ?, ?, ?)", (*row[:3], attempt, now))
@@ -147,6 +156,10 @@ class Ledger:
     def ids(self, stage: str, status: Status) -> list[str]:
         """Ids of the run's rows of a stage with this status, sorted."""
         return [row[0] for row in self._current(stage, "r.id", status)]
+
+    def keys(self, stage: str) -> list[tuple[str, str]]:
+        """Id and key of the run's rows of a stage, sorted by id."""
+        return [(item_id, key) for item_id, key in self._current(stage, "r.id, r.key")]
 
     def whole(self, stage: str) -> Iterator[str]:
         """The JSON of every item that a stage kept, also for a rank: there, as the run's own ledger has them."""

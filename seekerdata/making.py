@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from seekerdata.budget import Price, cost_of
+from seekerdata.control import CONTROLS
 from seekerdata.usage import Usage
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -15,6 +16,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "render": ("question", "options"),
     "solve": ("messages",),
     "select": ("pass_rate", "pass_k"),
+    "select.open_question": ("prompt",),
+    **{f"select.removal.tests.{name}": (f"right_{name}",) for name in CONTROLS},
 }
 """Columns that hold what a step made. A step that stands nowhere here decided whether the row stays."""
 
@@ -69,7 +72,7 @@ def makings(
 def _asked(facts: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every step whose facts say which model was called how often, by its place."""
     if isinstance(facts.get("model"), str) and isinstance(facts.get("calls"), int):
-        yield path, facts
+        yield path.removesuffix(".usage"), facts
     for name, inner in facts.items():
         for each in inner if isinstance(inner, list) else [inner]:
             if isinstance(each, dict):

@@ -34,9 +34,9 @@ from seekerdata.vision_model import (
     on_device,
 )
 
-INSTALL = "pip install -r requirements-packages.txt, as docs/own-videos.md says"
+INSTALL = "pip install -r requirements-packages.txt, as docs/how-to-own-videos.md says"
 
-WEIGHTS = "docs/own-videos.md says which files"
+WEIGHTS = "docs/how-to-own-videos.md says which files"
 
 BROKEN = (*UNUSABLE, ImportError, AttributeError, AssertionError, SyntaxError, EOFError, UnpicklingError)
 """What the packages raise for a config or weights that they cannot read, or beside a torchvision that does not fit."""

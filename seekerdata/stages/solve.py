@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from seekerdata.agreement import agreement
 from seekerdata.errors import ItemError
+from seekerdata.grade import grade_by_rule, needs_judge
 from seekerdata.instructions import play_hash
 from seekerdata.judge import Judge
 from seekerdata.ledger import Row
@@ -19,7 +20,6 @@ from seekerdata.models import ModelRole, ModelSettings
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make, picked
 from seekerdata.prompts import JUDGE, THOUGHTS
-from seekerdata.reward import accuracy_by_rule
 from seekerdata.role import roles
 from seekerdata.rollout import Policy, RolloutSettings, rollout
 from seekerdata.run_log import log
@@ -27,7 +27,7 @@ from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage, Status
 from seekerdata.thought_check import check_thoughts
 from seekerdata.trace_check import recovered, trace_fault
-from seekerdata.trajectory import StopReason, Trajectory
+from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
 from seekerdata.workspace import Workspace
 
@@ -90,7 +90,7 @@ class Solve(Stage):
         words += [THOUGHTS.hash] * bool(self.check_thoughts)
         return digest([own, *words]) if words else own
 
-    def assign(self, items: Iterable[Item]) -> dict[str, str]:
+    def assign(self, items: Iterable[Item], workspace: Workspace | None = None) -> dict[str, str]:
         """The play for each id: exact shares, drawn in the order of the ids' hashes."""
         drawn = sorted(
             (
@@ -166,14 +166,13 @@ class Solve(Stage):
         """One play, checked, and judged where only a judge can tell."""
         played = await rollout(policy, asked, video, prompts, self.rollout)
         wrong = f"{played.stop}: answered '{played.answer}', not '{asked.answer}'"
-        right = accuracy_by_rule(played.answer, asked.answer, asked.options) == 1.0
-        judge = self.judge if played.stop == StopReason.ANSWERED and not asked.options else None
-        if not right and not judge:
+        judge = self.judge if needs_judge(played.answer, asked) else None
+        if not judge and not grade_by_rule(played.answer, asked):
             return _Try(played, wrong, {})
         if fault := trace_fault(played, self.max_tool_errors):  # before a judge is paid
             return _Try(played, f"{fault}; answered '{played.answer}'", {})
         said: dict[str, dict[str, Any]] = {}
-        if not right and judge:
+        if judge:
             said = await self._judged(judge, asked, played.answer)
             score, reason = said["judge"]["score"], said["judge"]["reason"]
             if score != 1.0:

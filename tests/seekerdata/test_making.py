@@ -128,6 +128,27 @@ def test_every_part_of_a_row_says_who_made_it(folder: Path, tmp_path: Path, serv
     assert sum(row["calls"] for row in spent(tmp_path / "out")) == len(server.requests) == 10
 
 
+def test_tries_and_removal_tests_say_who_made_them(folder: Path, tmp_path: Path, server: ChatServer) -> None:
+    model = f"{{model: {NAME}, temperature: 1}}"
+    player = f"policy: {{use: model, model: {model}}}, judge: {NAME}, removal_tests: [text_only]"
+    changes = [f"select={{by: pass_at_k, k: 2, low: 0, high: 1, {player}}}", PRICE]
+    made(folder, tmp_path / "out", *changes)
+    row = next(row for row in read(tmp_path / "out/dataset", "rl") if row["id"] == "open")
+    steps = {step["step"]: step for step in row["made_by"] if step["step"].startswith("select")}
+    assert {name: (step["calls"], step["columns"]) for name, step in steps.items()} == {
+        "select": (2, ["pass_rate", "pass_k"]),
+        "select.judge": (2, []),
+        "select.removal.tests.text_only": (1, ["right_text_only"]),
+        "select.removal.tests.text_only.judge": (1, []),
+    }
+    assert all(UTC.fullmatch(step["time"]) and step["prompt"] and step["cost"] for step in steps.values())
+    asked = len(server.requests)
+    made(folder, tmp_path / "out", *changes, "select.high=0.5")
+    again = next(row for row in read(tmp_path / "out/dataset", "sft") if row["id"] == "open")
+    assert {s["time"] for s in again["made_by"]} <= {s["time"] for s in row["made_by"]}, "decided anew, made then"
+    assert len(server.requests) == asked
+
+
 def test_dropped_failed_and_repeated_calls_are_in_the_sums(folder: Path, tmp_path: Path, server: ChatServer) -> None:
     def shaky(request: Request) -> Answer:
         return Refused(500) if request.messages[0]["content"] == VERIFY.text else script(request)
