@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from servers.openai_server import Called, ChatServer, Refused, Request, Said, in_turn
-from servers.openai_server import Called, Reply as Answer
+from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
 
 from seekerdata.build import BuildRecipe, build
