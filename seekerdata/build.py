@@ -129,7 +129,7 @@ class Report(NamedTuple):
     complete: bool
     """False for a rank or a run asked to stop early: no dataset was written."""
     stages: list[dict[str, Any]]
-    """One dict per stage: name, counts by status, reasons with counts, seconds of work, rows made now."""
+    """One dict per stage: name, counts by status, reasons with counts, seconds of work, rows made now, its summary."""
     rows: dict[str, int]
     """Rows of each configuration."""
     bugs: list[Row]
@@ -225,7 +225,8 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
     if stopped:
         again = "finished work is kept, raise the budget and run the same command again to go on"
         raise SeekerError(f"the budget is spent at {name}: {stopped[0]}; {again}")
-    return {"name": name, **ledger.counts(name), "made": made}
+    summary = worker.summary(ledger.rows(name)) if isinstance(worker, Stage) else {}
+    return {"name": name, **ledger.counts(name), "made": made, **summary}
 
 
 def _pending(

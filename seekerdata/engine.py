@@ -3,6 +3,7 @@
 `local` runs in this process or in a pool of fresh (spawned) ones; a rank is a local engine on a share of the ids.
 """
 
+import json
 import math
 import time
 import traceback
@@ -90,7 +91,8 @@ def _row(piece: Work) -> Row:
         with metered() as meter:
             result = _process(piece)
         if isinstance(result, Drop):
-            row = row._replace(status=Status.DROPPED, reason=result.reason)
+            facts = json.dumps(result.facts, ensure_ascii=False) if result.facts else ""
+            row = row._replace(status=Status.DROPPED, reason=result.reason, output=facts)
         else:
             row = row._replace(status=Status.KEPT, output=result.model_dump_json())
     except ItemError as error:

@@ -82,3 +82,9 @@ def verdict_load(prompt: str, frames: int = 0, max_pixels: int | None = None) ->
     """One decision about a question's text, with so many frames before it."""
     shown = frames * frame_tokens(max_pixels) if frames else 0
     return Load(1, frames, shown + text_tokens(prompt, chars=QUESTION_CHARS), VERDICT_TOKENS)
+
+
+def play_load(prompt: str) -> Load:
+    """One decision about a play that is read as words, each turn once."""
+    read = text_tokens(prompt, chars=QUESTION_CHARS) + (LOOKS + 1) * TURN_TOKENS
+    return Load(1, 0, read, VERDICT_TOKENS)

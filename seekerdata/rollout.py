@@ -6,13 +6,13 @@ Used by synthesis and evaluation. Ends with the Policy contract, which every fil
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 import PIL.Image
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seekerdata.dialect import read_calls
 from seekerdata.instructions import FORMATS, LAST_LOOK, NO_LOOK_LEFT, ROLE, Mode, escape_markers, first_turns
@@ -40,7 +40,18 @@ class RolloutSettings(BaseModel):
     """Size limit of an overview frame, width x height."""
     max_rounds: int = 5
     """Tool calls a policy may make before it must answer."""
+    max_frames: int | None = Field(default=None, ge=1)
+    """Pictures a play may show in all, overview included; a look that would show more ends it as `max_frames`."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens a play may take, input and output of all its calls as the model's API counts them; a look after that
+    ends it as `too_long`."""
     tools: ToolSettings = ToolSettings()
+
+    @model_validator(mode="after")
+    def _room(self) -> "RolloutSettings":
+        if self.max_frames is not None and self.max_frames < self.overview_max_frames:
+            raise ValueError(f"max_frames leaves no room for an overview of {self.overview_max_frames} frames")
+        return self
 
     def load(self, video_s: float | None) -> Load:
         """What one play is expected to cost: the marked frame, one crop, the answer; all is sent with every call.
@@ -157,6 +168,7 @@ async def rollout(
     tools.reset(video, prompts)
     conversation = opening(sample, video, len(prompts), settings)
     usage: Counter[str] = Counter()
+    limit: StopReason | None = None
     while True:
         reply = await policy.reply(conversation, sample)
         usage.update(reply.usage)
@@ -165,9 +177,9 @@ async def rollout(
         conversation.add(turn)
         if reply.stop or not turn.tool_calls or rounds >= settings.max_rounds:
             break
-        for tool_call in turn.tool_calls:
-            observe(conversation, tools, tool_call, settings.max_rounds)
-    stop, answer = ending(turn, reply.stop)
+        if limit := look(conversation, tools, turn, settings, usage):
+            break
+    stop, answer = ending(turn, reply.stop or limit)
     return Trajectory(
         sample_id=sample.id,
         policy=policy.plugin_name(),
@@ -200,8 +212,23 @@ def read_reply(reply: Reply, rounds: int) -> Turn:
     return Turn(role="assistant", content=content, tool_calls=calls, loss=reply.loss)
 
 
-def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, max_rounds: int) -> None:
-    """Carry out a call and add what it shows; the last one allowed says that it was the last."""
+def look(
+    conversation: Conversation, tools: VideoTools, turn: Turn, settings: RolloutSettings, usage: Mapping[str, int]
+) -> StopReason | None:
+    """Carry out a turn's calls and add what each shows, as long as the play's limits allow; says which does not."""
+    if settings.max_tokens is not None and usage["input_tokens"] + usage["output_tokens"] >= settings.max_tokens:
+        return StopReason.TOO_LONG
+    for tool_call in turn.tool_calls:
+        observation = observe(conversation, tools, tool_call, settings.max_rounds)
+        shown = sum(len(earlier.images) for earlier in conversation.turns) + len(observation.pictures)
+        if settings.max_frames is not None and shown > settings.max_frames:
+            return StopReason.MAX_FRAMES
+        conversation.add(Turn(role="tool", content=observation.blocks, tool_call_id=tool_call.id), observation)
+    return None
+
+
+def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, max_rounds: int) -> Observation:
+    """What a call shows; the last one allowed says that it was the last."""
     done = sum(turn.role == "tool" for turn in conversation.turns) + 1
     if done > max_rounds:
         observation = refusal(NO_LOOK_LEFT)
@@ -209,8 +236,7 @@ def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, 
         observation = refusal(tool_call.error)
     else:
         observation = call(tools, tool_call.name, tool_call.arguments)
-    blocks = observation.blocks + (Text(text=LAST_LOOK),) * (done == max_rounds)
-    conversation.add(Turn(role="tool", content=blocks, tool_call_id=tool_call.id), observation)
+    return replace(observation, blocks=observation.blocks + (Text(text=LAST_LOOK),) * (done == max_rounds))
 
 
 def ending(turn: Turn, stop: StopReason | None) -> tuple[StopReason, str]:
