@@ -36,6 +36,8 @@ _USERS = {401: "the key is wrong or missing", 404: "there is no such model or ad
 """Statuses that concern every item, and what they mean to the user."""
 _FINAL = {400, 413, 422}
 """Statuses that the same request would get again."""
+_GOOGLES_KEY = re.compile(r"API_KEY_INVALID|^403 PERMISSION_DENIED(?!.*access the File)")
+"""What Google says of a wrong key (400) and of one without the right (403, as of a file that is gone)."""
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)S?$")
 _MARKUP = re.compile(r"\[/?[a-z ]*\]")
 _ONLY_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", flags=re.DOTALL)
@@ -73,6 +75,11 @@ class ModelSettings(BaseModel):
     def in_process(self) -> bool:
         """Whether its weights are loaded by the process that asks (`hf/...`), or a server is started for it."""
         return self.model.startswith(_OWN_WEIGHTS) and not self.base_url
+
+    @property
+    def watches_videos(self) -> bool:
+        """Whether it takes a video file whole: Gemini does; Vertex keeps no uploaded files."""
+        return self.model.startswith("google/") and not self.model.startswith("google/vertex/")
 
     undecisive: ClassVar[frozenset[str]] = frozenset({"base_url", "concurrency", "timeout_s", "retries"})
     """Settings that do not decide what a model says: changing them pays for nothing again."""
@@ -147,10 +154,10 @@ async def ask(
             output = await on_model_loop(model.generate(list(messages), tools=list(tools), config=config))
         except Exception as error:  # every provider has errors of its own, and all may quote a key: none may pass
             note(settings.model)
-            raise _failure(settings, error) from None
+            raise failure_of(settings, error) from None
         used = _usage(output)
         note(settings.model, used.get("input_tokens", 0), used.get("output_tokens", 0))
-        if not output.empty:
+        if not _says_nothing(output):
             return _read(output, first_id)
         log(f"{settings.model}: an empty reply without any choice")
     raise ItemError("model_failed", f"{settings.model}: an empty reply without any choice", retryable=True)
@@ -218,15 +225,24 @@ def _config(settings: ModelSettings, schema: type[BaseModel] | None = None) -> "
     )
 
 
-def _failure(settings: ModelSettings, error: BaseException) -> SeekerError | ItemError:
+def failure_of(settings: ModelSettings, error: BaseException) -> SeekerError | ItemError:
     """The error of a call that failed for good, told to whom it concerns."""
-    if type(error).__name__ == "RetryError" and error.__cause__:
+    while type(error).__name__ in ("RetryError", "ModelGenerateError") and error.__cause__:
         error = error.__cause__
     status = next((s for s in (getattr(error, n, None) for n in ("status_code", "code")) if isinstance(s, int)), 0)
     what = f"{settings.model}: {said_of(error)}"
+    if settings.model.startswith("google/") and _GOOGLES_KEY.search(str(error)):
+        status = 401
     if status in _USERS:
         return SeekerError(f"{what} ({_USERS[status]})")
     return ItemError("model_failed", what, retryable=status not in _FINAL)
+
+
+def _says_nothing(output: "ModelOutput") -> bool:
+    """Whether there is no reply; where Google sends no candidate, inspect_ai puts words of its own in its place."""
+    from inspect_ai._util.constants import NO_CONTENT
+
+    return output.empty or (output.completion == NO_CONTENT and not output.message.tool_calls)
 
 
 def _read(output: "ModelOutput", first_id: int) -> Reply:
