@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+import numpy as np
 import PIL.Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +24,7 @@ from seekerdata.sample import Sample
 from seekerdata.tools import ToolSettings, VideoTools, call, refusal, tool_schemas
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Clip, Video, fps_capped
+from seekerdata.workspace import encode_jpeg, jpeg_uri
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", flags=re.DOTALL | re.IGNORECASE)
 
@@ -82,7 +84,7 @@ class RolloutSettings(BaseModel):
 
 @dataclass
 class Conversation:
-    """What a policy sees: the turns so far and the picture of every `Image` block in them."""
+    """What a policy sees: the turns so far and the picture of every `Image` block in them, sent or not."""
 
     turns: list[Turn]
     prompt_names: tuple[str, ...] = ()
@@ -90,13 +92,20 @@ class Conversation:
     pictures: dict[Image, PIL.Image.Image] = field(default_factory=dict)
     schemas: list[dict] = field(default_factory=list)
     uris: dict[Image, str] = field(default_factory=dict)
-    """Pictures as data URIs, for policies that send them; each is encoded when first sent."""
+    """Pictures as data URIs, for policies that send them; see `uri`."""
+
+    def uri(self, image: Image) -> str:
+        """A picture as it is sent: encoded once, and then kept in this form only, a tenth of its size."""
+        if image not in self.uris:
+            self.uris[image] = jpeg_uri(encode_jpeg(np.asarray(self.pictures.pop(image))))
+        return self.uris[image]
 
     def add(self, turn: Turn, observation: Observation | None = None) -> None:
         self.turns.append(turn)
         if observation:
             images = (block for block in observation.blocks if isinstance(block, Image))
-            self.pictures.update(zip(images, observation.pictures, strict=True))
+            shown = zip(images, observation.pictures, strict=True)
+            self.pictures.update((image, picture) for image, picture in shown if image not in self.uris)
 
     @property
     def rounds(self) -> int:

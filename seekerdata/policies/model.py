@@ -9,14 +9,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from seekerdata.dialect import offer_tools, tool_response, write_call
 from seekerdata.models import ModelRole, as_content, ask, connect
 from seekerdata.rollout import Conversation, Policy, Reply
 from seekerdata.sample import Sample
-from seekerdata.trajectory import Block, Image, Turn
-from seekerdata.workspace import encode_jpeg, jpeg_uri
+from seekerdata.trajectory import Block, Turn
 
 if TYPE_CHECKING:
     from inspect_ai.model import ChatMessage, Content
@@ -115,14 +112,7 @@ def _as_text(conversation: Conversation) -> "Iterator[ChatMessage]":
 
 
 def _content(blocks: Sequence[Block], conversation: Conversation) -> "list[Content]":
-    """Blocks as inspect_ai's content; each picture is encoded once in a conversation."""
-
-    def uri(image: Image) -> str:
-        if image not in conversation.uris:
-            conversation.uris[image] = jpeg_uri(encode_jpeg(np.asarray(conversation.pictures[image])))
-        return conversation.uris[image]
-
-    return as_content(blocks, uri)
+    return as_content(blocks, conversation.uri)
 
 
 def _calls(turn: Turn) -> "list[ToolCall]":

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -150,6 +151,17 @@ def in_turn(*replies: Reply) -> Script:
     return script
 
 
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    """Hundreds may call at once."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no error of the server; all else is said."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 class ChatServer:
     """`with ChatServer(script) as server:` listens on a free loopback port; `server.url` is the base URL."""
 
@@ -162,10 +174,9 @@ class ChatServer:
         """How often each conversation (by hash of its messages) was asked."""
         self.closing = Event()
         self.sockets: set[socket.socket] = set()
-        """Connections that are open; clients keep them for the next request."""
+        """Connections that are open and not stalled; clients keep them for the next request."""
         self._lock = Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
+        self._http = _Http(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
     def __enter__(self) -> "ChatServer":
@@ -212,7 +223,10 @@ class ChatServer:
                 """Nothing: a test server is quiet."""
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                data = self.rfile.read(length := int(self.headers["Content-Length"]))
+                if len(data) < length:  # the client was killed while it sent
+                    return
+                body = json.loads(data)
                 if self.path != "/v1/chat/completions":
                     self._send(404, error_body(f"no {self.path}"))
                     return
@@ -229,6 +243,7 @@ class ChatServer:
                     case Raw():
                         self._send(200, reply.data)
                     case Stalled():
+                        server.sockets.discard(self.connection)
                         server.closing.wait()
                         self.close_connection = True
                     case Dropped():
