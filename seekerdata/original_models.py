@@ -15,6 +15,7 @@ from io import StringIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
+from warnings import filterwarnings
 
 import numpy as np
 
@@ -165,6 +166,8 @@ def _detector(weights: str, config: str, text_encoder: str, device: str) -> Visi
         from groundingdino.models import build_model
         from groundingdino.util.slconfig import SLConfig
 
+        for package in ("groundingdino", "timm", "transformers"):  # what old packages should have done differently
+            filterwarnings("ignore", category=FutureWarning, module=package)
         settings = SLConfig.fromfile(str(_config(config, Path(groundingdino.__file__).parent / f"config/{config}.py")))
         settings.text_encoder_type = str(_place(text_encoder))
         settings.use_checkpoint = settings.use_transformer_ckpt = False  # they save memory in training only
@@ -235,4 +238,6 @@ def _usable(kind: str, weights: str) -> Iterator[None]:
     try:
         yield
     except (*BROKEN, HydraException, OmegaConfBaseException) as error:
-        raise SeekerError(f"{kind} cannot be made from {weights} with backend: packages: {first_line(error)}") from None
+        text = f"{kind} cannot be made from {weights} with backend: packages: {first_line(error)}"
+        hint = "; install the torchvision that fits torch, from the same place" if "torchvision" in text else ""
+        raise SeekerError(text + hint) from None

@@ -89,7 +89,7 @@ def check_installed(*weights: str) -> None:
             raise SeekerError(f"segmenting with open weights needs {package}: {INSTALL}")
     for place in weights:
         if _is_place(place) and not Path(place).expanduser().is_dir():
-            raise SeekerError(f"no weights in {place}: {_how_to_get(place)}")
+            raise SeekerError(f"no weights in {place}: there is no such folder")
 
 
 def named_device(device: str) -> str:
@@ -147,7 +147,7 @@ def check_complete(model: Any, missing: Iterable[str], weights: str, kind: str, 
 
 
 def _from_pretrained(kind: str, weights: str, **settings: Any) -> Any:
-    import_torch()
+    check_installed(weights)
     import transformers
 
     folder = Path(weights).expanduser()
@@ -200,8 +200,6 @@ def first_line(error: Exception) -> str:
 def _how_to_get(name: str) -> str:
     if Path(name).is_dir():
         return "the folder must hold config.json, model.safetensors and the tokenizer's files, as on the hub"
-    if _is_place(name):
-        return "there is no such folder"
     return f"`hf download {name}` fetches it (some need their licence accepted and `hf auth login`), or name a folder"
 
 

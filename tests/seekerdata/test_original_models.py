@@ -102,7 +102,7 @@ def environment() -> Path:
         for what in (("-r", str(REQUIREMENTS), "-e", "."), ("--no-deps", "--no-build-isolation", *ORIGINALS)):
             done = run("env", "SAM2_BUILD_CUDA=0", *pip, *what, seconds=1800)
             if done.returncode:
-                said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr[-300:]]
+                said = [line.strip() for line in done.stderr.splitlines() if "ERROR" in line] or [done.stderr[-300:]]
                 pytest.skip(f"the original packages cannot be installed here: {said[-1]}")
         stamp.write_text(wanted)
     return python
