@@ -14,6 +14,7 @@ from servers.openai_server import Called, ChatServer, Refused, Request, Said, St
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError
+from seekerdata.instructions import play_hash
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make
 from seekerdata.policies.model import SHOWN_BELOW, Model
@@ -243,6 +244,7 @@ def test_a_solved_row_says_which_model_and_what_it_took(sample: Sample, clip_pat
         solved, missed = (stage.process(Item(sample=sample), place) for _ in range(2))
     assert isinstance(solved, Item) and solved.trajectory and solved.trajectory.correct
     facts = {"model": NAME, "dialect": "native", "calls": 1, "input_tokens": 100, "output_tokens": 10}
+    facts["prompt"] = play_hash("tool")
     assert solved.sample.provenance["solve"] == facts
     assert missed == Drop(reason="answered: answered 'C', not 'B'")
 
