@@ -44,6 +44,9 @@ _MARKUP = re.compile(r"\[/?[a-z ]*\]")
 _ONLY_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", flags=re.DOTALL)
 _OWN_RETRIES = ("openai/", "openai-api/")
 """Providers whose SDK retries by itself; that is switched off, so that `retries` says all there is."""
+_UNLIMITED = 100_000
+"""The engine hands out as many items as may be asked at once. inspect_ai would let the first model that is asked with a
+key decide for all models of that key."""
 _OWN_WEIGHTS = ("hf/", "vllm/", "sglang/", "llama-cpp-python/")
 """Providers that load weights or start a server themselves where no server is named."""
 
@@ -219,7 +222,7 @@ def _config(settings: ModelSettings, schema: type[BaseModel] | None = None) -> "
         max_tokens=settings.max_tokens,
         seed=settings.seed,
         reasoning_effort=settings.reasoning_effort,
-        max_connections=settings.concurrency,
+        max_connections=_UNLIMITED,
         attempt_timeout=settings.timeout_s,
         max_retries=settings.retries,
         response_schema=wanted,

@@ -71,16 +71,16 @@ def tool_errors(trajectory: Trajectory) -> int:
     return sum(turn.refused for turn in trajectory.turns)
 
 
-def recovered(trajectory: Trajectory) -> Trajectory | None:
-    """The trajectory as one that recovers: turns with a refused call stay, out of the loss. None if no call was
-    refused, or none was carried out after the last of those."""
+def recovered(trajectory: Trajectory) -> Trajectory:
+    """The trajectory with the turns of refused calls out of the loss: they are seen, not imitated. If a call was
+    carried out after the last of them, it is of the kind `recovery`."""
     refused = [number for number, turn in enumerate(trajectory.turns) if turn.refused]
-    after = trajectory.turns[refused[-1] + 1 :] if refused else ()
-    if not any(turn.role == "tool" for turn in after):
-        return None
+    if not refused:
+        return trajectory
     wrong = {trajectory.turns[number].tool_call_id for number in refused}
     turns = tuple(
         turn.model_copy(update={"loss": False}) if wrong & {call.id for call in turn.tool_calls} else turn
         for turn in trajectory.turns
     )
-    return trajectory.model_copy(update={"turns": turns, "kind": "recovery"})
+    mended = any(turn.role == "tool" for turn in trajectory.turns[refused[-1] + 1 :])
+    return trajectory.model_copy(update={"turns": turns, "kind": "recovery" if mended else trajectory.kind})

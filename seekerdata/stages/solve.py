@@ -63,10 +63,8 @@ class Solve(Stage):
     check_thoughts: ModelRole | None = None
     """Names thoughts that state what was not yet shown; a play that holds one is rejected."""
     max_tool_errors: int = Field(default=1, ge=0)
-    """Refused tool calls that a kept play may hold."""
-    keep_recoveries: bool = False
-    """A play whose refused calls were followed by one that was carried out is a `recovery`: those turns stay in it,
-    out of the loss. Without this it is a `look`."""
+    """Refused tool calls that a kept play may hold. Their turns stay in it, out of the loss; if a call that was carried
+    out followed, the play is a `recovery`. 0: none is kept."""
 
     version = 3
 
@@ -79,8 +77,6 @@ class Solve(Stage):
     def _meaning_something(self) -> "Solve":
         if self.second_judge and not self.judge:
             raise ValueError("second_judge needs a judge to be compared with")
-        if self.keep_recoveries and not self.max_tool_errors:
-            raise ValueError("keep_recoveries needs max_tool_errors of at least 1")
         return self
 
     def fingerprint(self) -> str:
@@ -157,9 +153,7 @@ class Solve(Stage):
         """The item with a play that may be kept, and what there is to say about how it came about."""
         provenance = item.sample.noted("solve", **facts) if facts else item.sample.provenance
         sample = item.sample.model_copy(update={"provenance": provenance})
-        trajectory = trajectory.model_copy(update={"kind": kind, "correct": True})
-        if self.keep_recoveries:
-            trajectory = recovered(trajectory) or trajectory
+        trajectory = recovered(trajectory.model_copy(update={"kind": kind, "correct": True}))
         return item.model_copy(update={"sample": sample, "trajectory": trajectory})
 
     async def _try(self, policy: Policy, asked: Sample, video: Video, prompts: list[PromptFrame]) -> "_Try":

@@ -173,35 +173,28 @@ WRONG = [
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_call_that_was_corrected_is_a_recovery_on_request(wrong: Said, sample: Sample, clip_path: Path) -> None:
+def test_a_wrong_call_that_was_corrected_is_a_recovery(wrong: Said, sample: Sample, clip_path: Path) -> None:
     calls = "native" if wrong.calls else "text"
     right = LOOK if wrong.calls else Said(f"{LOOK.text}\n{written(CROP)}")
-    with ChatServer(in_turn(wrong, right, said("B"), wrong, right, said("B"))) as server:
-        plain, kept = (process(server, sample, clip_path, calls=calls, keep_recoveries=keep) for keep in (False, True))
-    assert isinstance(kept, Item) and kept.trajectory and isinstance(plain, Item) and plain.trajectory
-    assert (kept.trajectory.kind, plain.trajectory.kind) == ("recovery", "look")
-    spoken, before = (
-        [t for t in played.turns if t.role == "assistant"] for played in (kept.trajectory, plain.trajectory)
-    )
-    assert [turn.loss for turn in spoken] == [False, True, True] and all(turn.loss for turn in before)
+    with ChatServer(in_turn(wrong, right, said("B"))) as server:
+        kept = process(server, sample, clip_path, calls=calls)
+    assert isinstance(kept, Item) and kept.trajectory and kept.trajectory.kind == "recovery"
+    spoken = [turn for turn in kept.trajectory.turns if turn.role == "assistant"]
+    assert [turn.loss for turn in spoken] == [False, True, True]
     assert kept.trajectory.turns[3].refused and not kept.trajectory.turns[5].refused, "the error stays in context"
-    bare = [turn.model_copy(update={"loss": True}) for turn in kept.trajectory.turns]
-    assert bare == list(plain.trajectory.turns), "nothing else changes"
 
 
-def test_what_was_not_corrected_is_no_recovery(sample: Sample, clip_path: Path) -> None:
+def test_what_was_not_corrected_is_no_recovery_and_never_imitated(sample: Sample, clip_path: Path) -> None:
     with ChatServer(in_turn(FLY, said("B"), LOOK, FLY, said("B"), FLY, FLY, LOOK, said("B"))) as server:
-        for _ in range(2):
-            kept = process(server, sample, clip_path, keep_recoveries=True)
+        for losses in ([False, True], [True, False, True]):
+            kept = process(server, sample, clip_path)
             assert isinstance(kept, Item) and kept.trajectory and kept.trajectory.kind == "look"
-            assert all(turn.loss for turn in kept.trajectory.turns)
-        dropped = process(server, sample, clip_path, keep_recoveries=True)
+            assert [turn.loss for turn in kept.trajectory.turns if turn.role == "assistant"] == losses
+        dropped = process(server, sample, clip_path)
     assert dropped == Drop(reason="tool_errors: 2, at most 1; answered 'B'")
 
 
 def test_settings_that_cannot_mean_anything_are_mistakes() -> None:
-    with pytest.raises(ValueError, match="keep_recoveries needs max_tool_errors of at least 1"):
-        Solve(keep_recoveries=True, max_tool_errors=0)
     with pytest.raises(ValueError, match="second_judge needs a judge"):
         Solve.model_validate({"second_judge": NAME})
 

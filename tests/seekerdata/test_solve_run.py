@@ -164,7 +164,7 @@ def recovering(request: Request) -> Answer:
 
 def test_recoveries_can_be_told_apart_in_the_dataset_and_pass_its_checks(data: Path, tmp_path: Path) -> None:
     with ChatServer(recovering) as server:
-        build(BuildRecipe.model_validate(recipe(data, tmp_path / "run", server.url, keep_recoveries=True)))
+        build(BuildRecipe.model_validate(recipe(data, tmp_path / "run", server.url)))
     rows = list(read(tmp_path / "run" / "dataset", "sft"))
     assert len(rows) == len(DEEDS) and {row["kind"] for row in rows} == {"recovery"}
     for row in rows:
