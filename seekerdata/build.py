@@ -19,7 +19,7 @@ from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger, Row
 from seekerdata.load import Retention
 from seekerdata.output import write_output
-from seekerdata.plugin import load, names, picked
+from seekerdata.plugin import load, names, picked, spelled_out
 from seekerdata.recipe import Recipe
 from seekerdata.role import roles
 from seekerdata.run_folder import RunFolder
@@ -35,7 +35,7 @@ from seekerdata.workspace import Workspace
 
 STAGES = ("source", "filter", "verify", "segment", "render", "solve", "select")
 
-ByName = BeforeValidator(lambda value: {"by": value} if isinstance(value, str) else value)
+ByName = BeforeValidator(lambda value: spelled_out(value, "by"))
 """`filter: rules` is short for `filter: {by: rules}`."""
 
 
@@ -86,7 +86,7 @@ class BuildRecipe(Recipe):
         if _source_draws(values.get("source")):
             seeded["source"] = values["source"]
         for name, block in seeded.items():
-            block = {"use" if name == "source" else "by": block} if isinstance(block, str) else block
+            block = spelled_out(block, "use" if name == "source" else "by")
             if isinstance(block, dict):
                 values = {**values, name: {"seed": values["seed"], **block}}
         return values
@@ -105,6 +105,7 @@ class BuildRecipe(Recipe):
 
 def _source_draws(value: Any) -> bool:
     """Whether a recipe's source is one that takes a seed."""
+    value = spelled_out(value, "use")
     name = value.get("use") if isinstance(value, dict) else value
     return name in names("sources") and "seed" in load("sources", name).model_fields
 
@@ -163,6 +164,7 @@ def build(
         purse = Purse(recipe.budget, recipe.prices, folder.ledger.spent())
         run = _Run(folder.ledger, workspace, local, rank, world, watch, purse)
         done = []
+        _check_ready(recipe, folder.ledger, until)
         for name, worker in recipe.stages():
             if rank is not None and isinstance(worker, Stage) and worker.sees_all and not run.knows_all(name):
                 break
@@ -173,6 +175,15 @@ def build(
         rows = write_output(recipe, folder.ledger, workspace, done, started, watch) if complete else {}
         failed = [row for name, _ in recipe.stages() for row in folder.ledger.rows(name, Status.FAILED)]
     return Report(recipe.out, complete, done, rows, bugs=[row for row in failed if row.error])
+
+
+def _check_ready(recipe: BuildRecipe, ledger: Ledger, until: str | None) -> None:
+    """Ask every stage that no earlier run has begun; one that is done may have been made on another machine."""
+    for name, worker in recipe.stages():
+        if next(ledger.rows(name), None) is None:
+            worker.check_ready()
+        if name == until:
+            return
 
 
 class _Run(NamedTuple):

@@ -12,7 +12,7 @@ from seekerdata.instance import Instance, Segmenter
 from seekerdata.mask_track import MaskTrack, Several, the_one
 from seekerdata.sample import Sample
 from seekerdata.video import Video
-from seekerdata.vision_model import Dtype
+from seekerdata.vision_model import Dtype, first_line, is_out_of_memory
 from seekerdata.window_frames import WindowFrames
 
 
@@ -20,6 +20,9 @@ class Follower(Segmenter):
     """Gives the target a mask at every sampled second of its window at which the model sees it."""
 
     follows: ClassVar[bool] = True
+    undecisive: ClassVar[frozenset[str]] = frozenset({"device"})
+    to_save_memory: ClassVar[str] = "choose a smaller model"
+    """Which settings to change when memory runs out, said to the user."""
 
     device: str = "auto"
     """`auto` is the GPU if there is one; else `cpu`, `cuda`, `cuda:1`."""
@@ -37,14 +40,25 @@ class Follower(Segmenter):
         """The thing that the sample's tag names, with a mask for every sighting in the window.
 
         Raises:
-            ItemError: `no_tag`, `nothing_found`, `several_found`; the video's own errors.
+            ItemError: `no_tag`, `nothing_found`, `several_found`, `out_of_memory` (to be tried again); the video's own
+                errors.
             SeekerError: packages or weights are not there.
         """
         tag = sample.target.tag.strip()
         if not tag:
             raise ItemError("no_tag", "a segmenter needs words for the target, and this row has no tag")
         frames = WindowFrames(sample, video, fps=self.fps, max_frames=self.max_frames)
-        return the_one(self.follow(frames, tag), tag, self.several, self.same_iou).instance(tag)
+        try:
+            tracks = self.follow(frames, tag)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            window = f"a window of {len(frames)} frames of {'x'.join(map(str, sample.video.size_wh))}"
+            text = (
+                f"no memory left for {window}: {self.to_save_memory}, or set engine.workers to 1 ({first_line(error)})"
+            )
+            raise ItemError("out_of_memory", text, retryable=True) from None
+        return the_one(tracks, tag, self.several, self.same_iou).instance(tag)
 
     def follow(self, frames: WindowFrames, tag: str) -> list[MaskTrack]:
         """Everything in these frames that fits the tag, each thing as one track."""

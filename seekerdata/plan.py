@@ -40,6 +40,7 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
         "unusable_rows": unusable,
         "stages": ", ".join(f"{name} ({_worker(recipe, name)})" for name in STAGES[1:]),
         "processes": recipe.engine.processes,
+        **_weights(recipe),
         "expected_items": reaching,
         **_models(recipe, reaching),
         "disk_at_most_mb": round(_disk(recipe, items) / 1e6),
@@ -109,6 +110,15 @@ def _assumptions(recipe: BuildRecipe) -> list[str]:
 def _worker(recipe: BuildRecipe, name: str) -> str:
     by = getattr(recipe, name).by
     return by if isinstance(by, str) else by.plugin_name()
+
+
+def _weights(recipe: BuildRecipe) -> dict[str, str]:
+    """How often a segmenter's weights will be in memory: each process has its own."""
+    if not recipe.segment.by.follows:
+        return {}
+    count = recipe.engine.processes
+    several = f"{count} times, once a process; for one GPU: engine.workers=1"
+    return {"segmenter_weights_loaded": several if count > 1 else "once"}
 
 
 def _disk(recipe: BuildRecipe, items: int) -> int:

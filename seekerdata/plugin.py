@@ -20,6 +20,21 @@ FAMILIES = ("sources", "stages", "segmenters", "shapes", "policies")
 """Folders of interchangeable parts."""
 
 
+BARE = ""
+"""The key under which `--set` leaves a bare name that it adds keys to; who reads the field knows its own short form."""
+
+
+def spelled_out(value: Any, key: str) -> Any:
+    """A bare name as `{key: name}`, with the keys that `--set` added; those win. Anything else stays as it is."""
+    given = {BARE: value} if isinstance(value, str) else value
+    if not isinstance(given, dict) or BARE not in given:
+        return value
+    name, rest = given[BARE], {k: v for k, v in given.items() if k != BARE}
+    if isinstance(rest.get(key), dict):  # the keys added are those of the named part itself
+        rest[key] = {BARE: name, **rest[key]}
+    return {key: name, **rest}
+
+
 class Plugin(BaseModel):
     """A part that a recipe names. Subclasses state their settings as fields and their work as one method."""
 
@@ -29,11 +44,19 @@ class Plugin(BaseModel):
     """Raised when the code changes what it makes, so that a resumed run redoes that part."""
     shown_frames: ClassVar[frozenset[str]] = frozenset()
     """Fields whose models are shown pictures; `plan --probe` shows one to those."""
+    undecisive: ClassVar[frozenset[str]] = frozenset()
+    """Settings that do not decide what is made: changing them redoes nothing."""
 
     @classmethod
     def plugin_name(cls) -> str:
         """The name used in recipes: the file's name."""
         return cls.__module__.rsplit(".", 1)[-1]
+
+    def check_ready(self) -> None:
+        """Asked before a build's first item, to find what this machine lacks; loads nothing. Raises SeekerError."""
+        for name in type(self).model_fields:
+            if isinstance(inner := getattr(self, name), Plugin):
+                inner.check_ready()
 
     def fingerprint(self) -> str:
         """Hash of all that decides what this plugin makes, apart from its input: code versions and settings."""
@@ -91,9 +114,10 @@ def make(family: str, value: Any, package: str = "seekerdata") -> Any:
     """
     if isinstance(value, Plugin):
         return value
-    if not isinstance(value, str | dict) or (isinstance(value, dict) and "use" not in value):
+    value = spelled_out(value, "use")
+    if not isinstance(value, dict) or "use" not in value:
         raise ValueError(f"expected a name of {family} or {{use: name, ...}}")
-    settings = {"use": value} if isinstance(value, str) else dict(value)
+    settings = dict(value)
     try:
         plugin = load(family, settings.pop("use"), package)
     except SeekerError as error:
@@ -111,11 +135,14 @@ def describe(plugin: Plugin, with_versions: bool = False) -> dict[str, Any]:
         if isinstance(value, Plugin):
             return describe(value, with_versions)
         if isinstance(value, BaseModel):
-            silent: frozenset[str] = getattr(type(value), "undecisive", frozenset()) if with_versions else frozenset()
-            return {name: form(getattr(value, name)) for name in type(value).model_fields if name not in silent}
+            return fields(value)
         return [form(v) for v in value] if isinstance(value, tuple | list) else value
 
-    settings = {name: form(getattr(plugin, name)) for name in type(plugin).model_fields}
+    def fields(value: BaseModel) -> dict[str, Any]:
+        silent: frozenset[str] = getattr(type(value), "undecisive", frozenset()) if with_versions else frozenset()
+        return {name: form(getattr(value, name)) for name in type(value).model_fields if name not in silent}
+
+    settings = fields(plugin)
     version = {"version": plugin.version} if with_versions else {}
     return {"use": plugin.plugin_name(), **version, **to_jsonable_python(settings)}
 

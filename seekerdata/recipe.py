@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seekerdata.errors import SeekerError
-from seekerdata.plugin import PluginSettingsError
+from seekerdata.plugin import BARE, PluginSettingsError
 
 
 class Recipe(BaseModel):
@@ -53,7 +53,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _apply(values: dict[str, Any], change: str) -> None:
-    """Set one dotted key; a bare plugin name on the way becomes `{use: name}`."""
+    """Set one dotted key; a bare name on the way stays beside the keys added to it, for its field to spell out."""
     import yaml
 
     dotted, equals, text = change.partition("=")
@@ -64,7 +64,7 @@ def _apply(values: dict[str, Any], change: str) -> None:
     for key in keys[:-1]:
         inner = place.get(key)
         if isinstance(inner, str):
-            inner = {"use": inner}
+            inner = {BARE: inner}
         place[key] = inner = dict(inner) if isinstance(inner, dict) else {}
         place = inner
     try:
@@ -91,6 +91,8 @@ def _lines(errors: Sequence[Any], path: list[str], owner: type[BaseModel] | None
 
 
 def _line(error: Any, place: list[str], known: list[str]) -> str:
+    if BARE in place:
+        return f"{'.'.join(place[: place.index(BARE)])}: the recipe has a name here, and --set adds keys to it"
     name = ".".join(place)
     if error["type"] == "extra_forbidden":
         match = difflib.get_close_matches(place[-1], known, n=1)

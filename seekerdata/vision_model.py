@@ -3,11 +3,13 @@
 Through transformers without torchvision: the models' own processors need it, so pictures are prepared here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from ssl import SSLError
 from typing import Any, Literal
 
 import numpy as np
@@ -63,8 +65,7 @@ def load_model(kind: str, weights: str, device: str, dtype: Dtype) -> VisionMode
     Raises:
         SeekerError: packages or weights are not there, or the weights are not of this kind; says what to do.
     """
-    import_torch()
-    return _model(kind, weights, _device(device), dtype)
+    return _model(kind, weights, named_device(device), dtype)
 
 
 @lru_cache(maxsize=4)
@@ -75,15 +76,24 @@ def load_tokenizer(weights: str) -> Any:
 
 def import_torch() -> Any:
     """The module torch, once transformers is known to be there too. Raises SeekerError."""
-    try:
-        import torch
-        import transformers  # noqa: F401
-    except ImportError as error:
-        raise SeekerError(f"segmenting with open weights needs {error.name or 'torch'}: {INSTALL}") from None
+    check_installed()
+    import torch
+
     return torch
 
 
-def _device(device: str) -> str:
+def check_installed(*weights: str) -> None:
+    """Raises SeekerError if torch or transformers or a folder of weights is not there; loads nothing."""
+    for package in ("torch", "transformers"):
+        if find_spec(package) is None:
+            raise SeekerError(f"segmenting with open weights needs {package}: {INSTALL}")
+    for place in weights:
+        if _is_place(place) and not Path(place).expanduser().is_dir():
+            raise SeekerError(f"no weights in {place}: there is no such folder")
+
+
+def named_device(device: str) -> str:
+    """What `auto` stands for here, or the device itself. Raises SeekerError if it is a GPU and there is none."""
     torch = import_torch()
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -92,20 +102,52 @@ def _device(device: str) -> str:
     return device
 
 
+def low_precision(dtype: Dtype, device: str) -> Any:
+    """A context in which a float32 model computes in bfloat16 where it can, if that is the number type asked for."""
+    torch = import_torch()
+    return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=_is_low(dtype, device))
+
+
+def on_device(model: Any, device: str, weights: str) -> Any:
+    """The model on its device, ready to be asked. Raises SeekerError if it does not fit."""
+    try:
+        return model.to(device).eval()
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        hint = "each worker loads the weights again: engine: {workers: 1}, or a smaller model, or another device"
+        raise SeekerError(f"{weights} does not fit into the memory of {device} ({first_line(error)}); {hint}") from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch, on a GPU or on the CPU, or numpy found no memory."""
+    told = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
+
+
+def _is_low(dtype: Dtype, device: str) -> bool:
+    return dtype == "bfloat16" or (dtype == "auto" and device != "cpu")
+
+
 @lru_cache(maxsize=4)
 def _model(kind: str, weights: str, device: str, dtype: Dtype) -> VisionModel:
     torch = import_torch()
-    number = torch.bfloat16 if dtype == "bfloat16" or (dtype == "auto" and device != "cpu") else torch.float32
+    number = torch.bfloat16 if _is_low(dtype, device) else torch.float32
     model, info = _from_pretrained(kind, weights, output_loading_info=True, dtype=number)
-    missing = set(info["missing_keys"]) & {name for name, _ in model.named_parameters()}
-    if missing or info["mismatched_keys"]:
-        lacking = f"{len(missing) + len(info['mismatched_keys'])} of its parts are missing or have another size"
-        raise SeekerError(f"{weights} does not hold the weights of a {kind}: {lacking}")
-    return VisionModel(model.to(device).eval(), device, number)
+    check_complete(model, info["missing_keys"], weights, kind, others=len(info["mismatched_keys"]))
+    return VisionModel(on_device(model, device, weights), device, number)
+
+
+def check_complete(model: Any, missing: Iterable[str], weights: str, kind: str, others: int = 0) -> None:
+    """Raises SeekerError if the weights lack a parameter of the model, or `others` that do not fit were counted."""
+    lacking = len(set(missing) & {name for name, _ in model.named_parameters()}) + others
+    if lacking:
+        lacks = f"{lacking} of its parts are missing or have another size"
+        raise SeekerError(f"{weights} does not hold the weights of a {kind}: {lacks}")
 
 
 def _from_pretrained(kind: str, weights: str, **settings: Any) -> Any:
-    import_torch()
+    check_installed(weights)
     import transformers
 
     folder = Path(weights).expanduser()
@@ -116,17 +158,41 @@ def _from_pretrained(kind: str, weights: str, **settings: Any) -> Any:
         made_by = getattr(transformers, kind)
     except (ImportError, RuntimeError, AttributeError) as error:
         hint = "a torchvision that does not fit torch does this: uninstall it or install the one that fits"
-        raise SeekerError(f"transformers {transformers.__version__} has no {kind} ({_line(error)}); {hint}") from None
+        raise SeekerError(
+            f"transformers {transformers.__version__} has no {kind} ({first_line(error)}); {hint}"
+        ) from None
     if not folder.is_dir():
         with suppress(*UNUSABLE):  # what was downloaded once needs no network, and stays the same for all of a run
             return made_by.from_pretrained(name, local_files_only=True, **settings)
+        _reach_hub(name)
     try:
         return made_by.from_pretrained(name, **settings)
     except UNUSABLE as error:
-        raise SeekerError(f"{kind} cannot be loaded from {weights}: {_line(error)}; {_how_to_get(name)}") from None
+        raise SeekerError(f"{kind} cannot be loaded from {weights}: {first_line(error)}; {_how_to_get(name)}") from None
 
 
-def _line(error: Exception) -> str:
+def _reach_hub(name: str) -> None:
+    """Raises SeekerError if the hub is not to be had: the library itself would go on trying for half a minute."""
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request, urlopen
+
+    from huggingface_hub import constants
+
+    try:
+        if constants.HF_HUB_OFFLINE:
+            raise OSError("HF_HUB_OFFLINE is set")
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=constants.HF_HUB_ETAG_TIMEOUT).close()
+    except HTTPError:
+        return  # it answers
+    except OSError as error:
+        cause = error.reason if isinstance(error, URLError) else error
+        if isinstance(cause, SSLError):
+            return  # it is there; the library may know other certificates
+        text = f"{name} is not downloaded, or not whole, and {constants.ENDPOINT} cannot be reached ({cause})"
+        raise SeekerError(f"{text}; {_how_to_get(name)}") from None
+
+
+def first_line(error: Exception) -> str:
     """The first line of an error's text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
@@ -134,6 +200,9 @@ def _line(error: Exception) -> str:
 def _how_to_get(name: str) -> str:
     if Path(name).is_dir():
         return "the folder must hold config.json, model.safetensors and the tokenizer's files, as on the hub"
-    if name.startswith(("/", ".", "~")):
-        return "there is no such folder"
     return f"`hf download {name}` fetches it (some need their licence accepted and `hf auth login`), or name a folder"
+
+
+def _is_place(weights: str) -> bool:
+    """Whether this can only be a folder, and no name on the hub."""
+    return weights.startswith(("/", ".", "~"))

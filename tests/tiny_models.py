@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+WORDS = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]", 1012: ".", 1029: "?"}
+WORDS |= dict(enumerate(["white", "square", "the", "dog"], start=2000))
+"""Of BERT's vocabulary, at their places."""
+
 
 def tiny_sam2(folder: Path) -> Path:
     """SAM 2 video for pictures of 256x256, 1.4 million weights."""
@@ -52,10 +56,8 @@ def tiny_grounding_dino(folder: Path) -> Path:
 
     torch.manual_seed(0)
     folder.mkdir(parents=True)
-    words = {101: "[CLS]", 102: "[SEP]", 0: "[PAD]", 100: "[UNK]", 103: "[MASK]", 1012: ".", 1029: "?"}
-    words |= dict(enumerate(["white", "square", "the", "dog"], start=2000))
     vocabulary = folder / "vocab.txt"
-    vocabulary.write_text("\n".join(words.get(n, f"[unused{n}]") for n in range(2010)) + "\n")
+    vocabulary.write_text("\n".join(WORDS.get(n, f"[unused{n}]") for n in range(2010)) + "\n")
     BertTokenizer(str(vocabulary)).save_pretrained(folder)
     config = GroundingDinoConfig(
         backbone_config={

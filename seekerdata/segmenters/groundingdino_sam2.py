@@ -1,21 +1,18 @@
 """groundingdino_sam2: Grounding DINO finds boxes by words on some frames, SAM 2 follows the surest one from there."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from seekerdata.errors import SeekerError
+from seekerdata.box_models import BoxFinder, BoxTracker, Found
 from seekerdata.follower import Follower
 from seekerdata.instance import Box, mask_box
 from seekerdata.mask_track import MaskTrack, box_iou, nothing_found, several_found
-from seekerdata.video_session import VideoSession
-from seekerdata.vision_model import full_size_mask, import_torch, load_model, load_tokenizer
+from seekerdata.original_models import OriginalFinder, OriginalTracker, check_packages
+from seekerdata.vision_model import check_installed
 from seekerdata.window_frames import WindowFrames
 
 __all__ = ["GroundingDinoSam2"]
-
-Found = tuple[float, Box]
-"""A detection: its score, its box in pixels of the full frame."""
 
 
 class GroundingDinoSam2(Follower):
@@ -25,22 +22,38 @@ class GroundingDinoSam2(Follower):
     again, that box is followed on. A box away from the followed mask is a second thing.
     """
 
+    undecisive: ClassVar[frozenset[str]] = Follower.undecisive | {"batch_frames"}
+    to_save_memory: ClassVar[str] = "lower batch_frames or long_side_px, or choose a smaller tracker"
+
     backend: Literal["transformers", "packages"] = "transformers"
-    """`packages` would be the original groundingdino-py and sam2, which do not work beside transformers 5."""
+    """`packages`: the original groundingdino-py and sam2, in an environment of their own with transformers 4.57."""
     detector: str = "IDEA-Research/grounding-dino-base"
-    """A folder, or a name on the hub, `@revision` behind it to pin one."""
+    """A folder, or a name on the hub, `@revision` behind it to pin one. For `packages` a `.pth` file."""
+    detector_config: str = ""
+    """For `packages`: a `.py` file, or a name that groundingdino-py brings, such as `GroundingDINO_SwinB_cfg`."""
+    text_encoder: str = ""
+    """For `packages`: a folder with bert-base-uncased, whose tokenizer the detector needs."""
     tracker: str = "facebook/sam2.1-hiera-large"
+    """The same as for `detector`. For `packages` a `.pt` file."""
+    tracker_config: str = ""
+    """For `packages`: a `.yaml` file, or a name that sam2 brings, such as `configs/sam2.1/sam2.1_hiera_l.yaml`."""
     box_score: float = 0.35
     """Least score of a box; the original's own."""
     detect_every: int = Field(default=4, ge=1)
     """Words are looked for on every so many frames, starting with the first."""
     batch_frames: int = Field(default=4, ge=1)
-    """Frames that the detector takes at once."""
+    """Frames that the detector takes at once; SAM 2 takes one after the other, since each rests on those before."""
     short_side_px: int = 800
     long_side_px: int = 1333
     """The detector sees frames scaled to this shorter side, unless the longer one would pass its limit."""
     agree_iou: float = 0.3
     """A box that covers the followed mask's own box less than this is a second thing."""
+
+    def check_ready(self) -> None:
+        if self.backend == "packages":
+            check_packages(detector=self.detector, text_encoder=self.text_encoder, tracker=self.tracker)
+        else:
+            check_installed(self.detector, self.tracker)
 
     def follow(self, frames: WindowFrames, tag: str) -> list[MaskTrack]:
         """The one track of the surest box.
@@ -48,8 +61,6 @@ class GroundingDinoSam2(Follower):
         Raises:
             ItemError: `nothing_found`, `several_found`.
         """
-        if self.backend == "packages":
-            raise _packages_do_not_work()
         seeds: dict[int, Found] = {}
         for index, time_s, found in self._detect(frames, tag):
             if len(found) > 1 and self.several == "reject":
@@ -64,26 +75,23 @@ class GroundingDinoSam2(Follower):
         self._track(frames, tag, range(surest, -1, -1), seeds, track)
         return [track]
 
+    def _finder(self) -> BoxFinder | OriginalFinder:
+        if self.backend == "transformers":
+            return BoxFinder(self.detector, self.device, self.dtype)
+        return OriginalFinder(self.detector, self.detector_config, self.text_encoder, self.device)
+
+    def _tracker(self) -> BoxTracker | OriginalTracker:
+        if self.backend == "transformers":
+            return BoxTracker(self.tracker, self.device, self.dtype)
+        return OriginalTracker(self.tracker, self.tracker_config, self.device, self.dtype)
+
     def _detect(self, frames: WindowFrames, tag: str) -> list[tuple[int, float, list[Found]]]:
         """For every looked-at frame its index, time and boxes, the surest first."""
-        torch = import_torch()
-        vision = load_model("GroundingDinoForObjectDetection", self.detector, self.device, "float32")
-        low = self.dtype == "bfloat16" or (self.dtype == "auto" and vision.device != "cpu")
-        text = tag.lower().rstrip(". ") + "."
-        tokens = load_tokenizer(self.detector)(text, return_tensors="pt", truncation=True, max_length=256)
-        tokens = {key: value.to(vision.device) for key, value in tokens.items()}
-        seen = []
+        finder, words, seen = self._finder(), tag.lower().rstrip(". ") + ".", []
         for batch in frames.batches(range(0, len(frames), self.detect_every), self.batch_frames):
-            height, width = batch[0][1].rgb.shape[:2]
-            pixels = vision.pixels([frame.rgb for _, frame in batch], self._size_hw(height, width))
-            words = {key: value.expand(len(batch), -1) for key, value in tokens.items()}
-            with torch.inference_mode(), torch.autocast(vision.device.split(":")[0], torch.bfloat16, enabled=low):
-                output = vision.model(pixel_values=pixels, **words)
-            scores = output.logits.float().sigmoid().amax(-1).tolist()
-            boxes = output.pred_boxes.float().tolist()
-            for (index, frame), of_frame, places in zip(batch, scores, boxes, strict=True):
-                found = [(s, _corners(p, width, height)) for s, p in zip(of_frame, places, strict=True)]
-                seen.append((index, frame.time_s, self._apart(found)))
+            rgbs = [frame.rgb for _, frame in batch]
+            found = finder.find(rgbs, self._size_hw(*rgbs[0].shape[:2]), words)
+            seen += [(n, frame.time_s, self._apart(boxes)) for (n, frame), boxes in zip(batch, found, strict=True)]
         return seen
 
     def _size_hw(self, height: int, width: int) -> tuple[int, int]:
@@ -101,53 +109,18 @@ class GroundingDinoSam2(Follower):
 
     def _track(self, frames: WindowFrames, tag: str, indices: range, seeds: dict[int, Found], track: MaskTrack) -> None:
         """Follow the box of the first index along the indices; start again from a later box where it was lost."""
-        vision = load_model("Sam2VideoModel", self.tracker, self.device, self.dtype)
-        size = vision.model.config.image_size
-        session, lost = VideoSession(vision, "Sam2VideoInferenceSession", len(frames)), True
+        tracker, tracking, lost = self._tracker(), None, True
         for index, frame in frames.read(indices):
             height, width = frame.rgb.shape[:2]
-            if lost and index in seeds:
-                session = VideoSession(vision, "Sam2VideoInferenceSession", len(frames))
-                _give_box(session, index, seeds[index][1], (size / width, size / height))
-            output = session.step(index, vision.pixels([frame.rgb], (size, size)), reverse=indices.step < 0)
-            mask = full_size_mask(output.pred_masks, (height, width))
+            if tracking is None or (lost and index in seeds):
+                tracking = tracker.start(len(frames), index, seeds[index][1], (width, height))
+            mask, score = tracking.step(index, frame.rgb, reverse=indices.step < 0)
             box = mask_box(mask)
             lost = box is None
             if box and self.several == "reject" and index in seeds and index != indices.start:
                 self._check_agreement(box, seeds[index][1], tag, frame.time_s)
-            score = float(output.object_score_logits.float().sigmoid().flatten()[0])
             track.add(frame.time_s, mask, score, self.plugin_name())
 
     def _check_agreement(self, followed: Box, found: Box, tag: str, time_s: float) -> None:
         if box_iou(followed, found) < self.agree_iou:
             raise several_found(tag, 2, time_s)
-
-
-def _corners(place: list[float], width: int, height: int) -> Box:
-    """A box as the detector gives it (centre and size as shares of the frame) in pixels, inside the frame."""
-    x, y, w, h = place
-    x0, x1 = (min(max(v, 0.0), 1.0) * width for v in (x - w / 2, x + w / 2))
-    y0, y1 = (min(max(v, 0.0), 1.0) * height for v in (y - h / 2, y + h / 2))
-    return x0, y0, x1, y1
-
-
-def _give_box(session: VideoSession, index: int, box: Box, scale_xy: tuple[float, float]) -> None:
-    """Prompt SAM 2 with a box: its two corners as points with the labels that SAM 2 has for them (2 and 3)."""
-    torch = import_torch()
-    x, y = scale_xy
-    corners = torch.tensor([[[[box[0] * x, box[1] * y], [box[2] * x, box[3] * y]]]])
-    labels = torch.tensor([[[2, 3]]], dtype=torch.int32)
-    number = session.state.obj_id_to_idx(1)
-    session.state.add_point_inputs(number, index, {"point_coords": corners, "point_labels": labels})
-    session.state.obj_with_new_inputs = [1]
-
-
-def _packages_do_not_work() -> SeekerError:
-    import_torch()
-    import transformers
-
-    here = f"use backend: transformers, which runs the same weights (transformers {transformers.__version__} is here)"
-    if int(transformers.__version__.split(".")[0]) < 5:
-        return SeekerError(f"backend: packages is not written yet; {here}")
-    cause = "groundingdino-py 0.4.0 calls BertModel.get_extended_attention_mask, which transformers 5 no longer has"
-    return SeekerError(f"backend: packages does not work: {cause}; {here}")

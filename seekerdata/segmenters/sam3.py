@@ -1,13 +1,20 @@
 """sam3: SAM 3 finds all that fits the words and follows each, in one model. The paper's segmenter."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from seekerdata.follower import Follower
 from seekerdata.mask_track import MaskTrack
 from seekerdata.video_session import VideoSession
-from seekerdata.vision_model import CENTRED, VisionModel, full_size_mask, load_model, load_tokenizer
+from seekerdata.vision_model import (
+    CENTRED,
+    VisionModel,
+    check_installed,
+    full_size_mask,
+    load_model,
+    load_tokenizer,
+)
 from seekerdata.window_frames import WindowFrames
 
 __all__ = ["Sam3"]
@@ -19,6 +26,8 @@ class Sam3(Follower):
     The session sees one frame at a time. An object that SAM 3 takes back in its first frames is left out.
     """
 
+    to_save_memory: ClassVar[str] = "raise new_score, so that fewer things are followed"
+
     model: str = "facebook/sam3"
     """A folder, or a name on the hub, `@revision` behind it to pin one. The hub asks to accept its licence."""
     found_score: float = 0.5
@@ -28,6 +37,9 @@ class Sam3(Follower):
 
     same_iou: float = Field(default=0.1, gt=0, le=1)
     """SAM 3's own limit for two masks of one thing; its own check is skipped where `kernels` is not installed."""
+
+    def check_ready(self) -> None:
+        check_installed(self.model)
 
     def follow(self, frames: WindowFrames, tag: str) -> list[MaskTrack]:
         """One track for each object of SAM 3, by its number."""

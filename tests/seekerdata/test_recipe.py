@@ -42,6 +42,55 @@ def test_set_changes_nested_keys_and_opens_bare_names(path: Path) -> None:
     assert [shape.plugin_name() for shape in recipe.render.shapes] == ["arrow", "point"]
 
 
+@pytest.mark.parametrize(
+    ("text", "changes", "use", "settings"),
+    [
+        ("segment: annotated", ["segment.by={use: sam3, new_score: 0.2}"], "sam3", {"new_score": 0.2}),
+        ("segment: annotated", ["segment.by=sam3"], "sam3", {}),
+        ("segment: annotated", ["segment.by.use=sam3"], "sam3", {}),
+        ("segment: sam3", ["segment.by.new_score=0.2", "segment.by.fps=2"], "sam3", {"new_score": 0.2, "fps": 2.0}),
+        ("segment: {by: sam3}", ["segment.by.new_score=0.2"], "sam3", {"new_score": 0.2}),
+        ("segment: {by: {use: sam3}}", ["segment.by.new_score=0.2"], "sam3", {"new_score": 0.2}),
+        ("segment: sam3", ["segment.max_area=0.5", "segment.by.new_score=0.2"], "sam3", {"new_score": 0.2}),
+        ("segment: sam3", ["segment=annotated"], "annotated", {}),
+        ("seed: 0", ["segment.by={use: sam3}"], "sam3", {}),
+    ],
+)
+def test_set_reaches_into_a_stage_that_is_a_bare_name(
+    text: str, changes: list[str], use: str, settings: dict[str, float], path: Path
+) -> None:
+    path.write_text(f"{GOOD}{text}\n")
+    segment = load_recipe(BuildRecipe, path, changes).segment
+    assert segment.by.plugin_name() == use
+    assert {name: getattr(segment.by, name) for name in settings} == settings
+    assert segment.max_area == (0.5 if "segment.max_area=0.5" in changes else 0.8)
+
+
+@pytest.mark.parametrize(
+    "stage", ["filter: {by: model, model: openai/a}", "filter: {by: model, model: {model: openai/a}}"]
+)
+def test_set_reaches_into_a_model_that_is_a_bare_name(stage: str, path: Path) -> None:
+    path.write_text(f"{GOOD}{stage}\n")
+    model = load_recipe(BuildRecipe, path, ["filter.model.base_url=http://h/v1"]).filter.model
+    assert model is not None and (model.model, model.base_url) == ("openai/a", "http://h/v1")
+    path.write_text(f"{GOOD}filter: model\n")
+    model = load_recipe(BuildRecipe, path, ["filter.model=openai/a", "filter.model.seed=3"]).filter.model
+    assert model is not None and (model.model, model.seed) == ("openai/a", 3)
+
+
+def test_the_seed_reaches_a_source_and_a_stage_that_set_opened(path: Path) -> None:
+    path.write_text("name: t\nout: runs/t\nseed: 7\nsource: world\nrender: template\n")
+    recipe = load_recipe(BuildRecipe, path, ["source.videos=3", "render.shapes=[arrow]"])
+    assert (recipe.source.seed, recipe.render.seed, recipe.render.by) == (7, 7, "template")  # type: ignore[attr-defined]
+
+
+def test_a_name_where_keys_belong_is_said(path: Path) -> None:
+    path.write_text(GOOD + "dataset: embedded\nexpected_retention: paper\n")
+    words = "the recipe has a name here, and --set adds keys to it"
+    assert mistakes(path, "dataset.media=embedded") == [f"dataset: {words}"]
+    assert mistakes(path, "dataset={}", "expected_retention.filter=0.5") == [f"expected_retention: {words}"]
+
+
 def test_the_recipe_seed_reaches_stages_that_set_none(path: Path) -> None:
     recipe = load_recipe(BuildRecipe, path, ["seed=7", "select.seed=1"])
     assert (recipe.render.seed, recipe.solve.seed, recipe.select.seed) == (7, 7, 1)

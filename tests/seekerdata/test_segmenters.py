@@ -4,8 +4,11 @@ The slow ones need the `segment` extra: pip install -c constraints.txt -e '.[dev
 """
 
 import sys
+import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -193,6 +196,29 @@ def test_without_the_extra_one_line_says_what_to_install(
         make("segmenters", name).segment(question(), workspace.video("clip.mp4"))
 
 
+class Full(Follower):
+    """Asks for more memory than there is."""
+
+    def follow(self, frames: WindowFrames, tag: str) -> list[MaskTrack]:
+        return [MaskTrack() for _ in np.zeros(2**46)]
+
+
+def test_no_memory_left_is_a_row_to_be_tried_again(workspace: Workspace) -> None:
+    with pytest.raises(ItemError, match="no memory left for a window of 9 frames of 96x64: choose a smaller") as error:
+        Full().segment(question(), workspace.video("clip.mp4"))
+    assert error.value.code == "out_of_memory" and error.value.retryable
+
+
+def test_what_saves_memory_redoes_nothing() -> None:
+    whole = make("segmenters", "groundingdino_sam2")
+    assert make("segmenters", {"use": "groundingdino_sam2", "batch_frames": 1, "device": "cpu"}) != whole
+    assert make("segmenters", {"use": "groundingdino_sam2", "batch_frames": 1}).fingerprint() == whole.fingerprint()
+    assert make("segmenters", {"use": "groundingdino_sam2", "device": "cpu"}).fingerprint() == whole.fingerprint()
+    assert make("segmenters", {"use": "groundingdino_sam2", "dtype": "float32"}).fingerprint() != whole.fingerprint()
+    one, other = (Segment(by={"use": "groundingdino_sam2", "batch_frames": n}) for n in (1, 2))
+    assert one.fingerprint() == other.fingerprint(), "also inside its stage"
+
+
 # The real models
 
 
@@ -251,10 +277,20 @@ def test_the_stage_ends_with_a_mark_or_a_reason(segmenter: Any, tiny: Tiny, work
         assert result.sample.target.mark_s is not None
 
 
+def test_a_folder_that_is_not_there_is_known_before_any_item(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("torch", "transformers"):
+        monkeypatch.setitem(sys.modules, module, sys)
+    for name, setting in (("sam3", "model"), ("groundingdino_sam2", "detector"), ("groundingdino_sam2", "tracker")):
+        with pytest.raises(SeekerError, match=r"no weights in .*/none: there is no such folder"):
+            Segment(by={"use": name, setting: str(tmp_path / "none")}).check_ready()
+        Segment(by={"use": name, setting: str(tmp_path)}).check_ready()
+        Segment(by=name).check_ready()
+
+
 @pytest.mark.slow
 def test_weights_that_are_not_there_or_of_another_kind(tiny: Tiny, workspace: Workspace, tmp_path: Path) -> None:
     video = workspace.video("clip.mp4")
-    with pytest.raises(SeekerError, match=r"Sam3VideoModel cannot be loaded from .*there is no such folder"):
+    with pytest.raises(SeekerError, match=r"no weights in .*/none: there is no such folder"):
         sam3(tiny, model=str(tmp_path / "none")).segment(question(), video)
     (tmp_path / "empty").mkdir()
     with pytest.raises(SeekerError, match=r"the folder must hold config\.json"):
@@ -266,6 +302,53 @@ def test_weights_that_are_not_there_or_of_another_kind(tiny: Tiny, workspace: Wo
 
 
 @pytest.mark.slow
-def test_the_original_packages_are_refused_with_the_reason(tiny: Tiny, workspace: Workspace) -> None:
-    with pytest.raises(SeekerError, match="use backend: transformers"):
-        dino(tiny, backend="packages").segment(question(), workspace.video("clip.mp4"))
+def test_a_picture_too_large_for_the_memory_is_a_row_to_be_tried_again(tiny: Tiny, workspace: Workspace) -> None:
+    with pytest.raises(
+        ItemError, match=r"no memory left for a window of 9 frames of 96x64: lower batch_frames"
+    ) as error:
+        dino(tiny, short_side_px=10**8, long_side_px=10**8).segment(question(), workspace.video("clip.mp4"))
+    assert error.value.code == "out_of_memory" and error.value.retryable and "\n" not in error.value.message
+
+
+class Hub(BaseHTTPRequestHandler):
+    """A hub that has nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(404)
+        self.send_header("X-Error-Code", "RepoNotFound")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["closed", "offline", "empty"])
+def test_weights_that_the_hub_cannot_give_fail_at_once(
+    place: str, tmp_path: Path, tiny: Tiny, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    server = HTTPServer(("127.0.0.1", 0), Hub)
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    if place == "closed":
+        server.shutdown()
+        server.server_close()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", place == "offline")
+    words = {
+        "closed": rf"owner/none is not downloaded, or not whole, and {address} cannot be reached \(.*refused\); `hf ",
+        "offline": r"owner/none is not downloaded, or not whole, and .* cannot be reached \(HF_HUB_OFFLINE is set\)",
+        "empty": r"Sam3VideoModel cannot be loaded from owner/none: ",
+    }
+    started = time.monotonic()
+    with pytest.raises(SeekerError, match=words[place]) as error:
+        sam3(tiny, model="owner/none").segment(question(), workspace.video("clip.mp4"))
+    assert time.monotonic() - started < 20 and "\n" not in str(error.value)
+    if place != "closed":
+        server.shutdown()
+        server.server_close()

@@ -38,6 +38,15 @@ def test_pictures_are_those_of_the_detectors_own_processor(size_wh: tuple[int, i
     assert float((ours - theirs).abs().max()) < 1.01 / 255 / 0.224, "one grey level at most"
 
 
+def test_weights_are_loaded_once_in_a_process(tiny: Tiny) -> None:
+    folder = str(tiny("sam2"))
+    assert load_model("Sam2VideoModel", folder, "cpu", "float32") is load_model(
+        "Sam2VideoModel", folder, "cpu", "float32"
+    )
+    one, other = (make("segmenters", {"use": "groundingdino_sam2", "tracker": folder, "device": "cpu"}) for _ in "ab")
+    assert one._tracker().vision is other._tracker().vision
+
+
 def seeded(state: Any, index: int) -> Any:
     """A SAM 2 session with one box on one frame."""
     import torch
