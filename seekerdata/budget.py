@@ -42,12 +42,28 @@ class Budget(BaseModel):
 
 
 class Purse:
-    """Counts a run's spending against its budget."""
+    """Counts a run's spending against its budget, and expects of every item under way what those before it took."""
 
     def __init__(self, budget: Budget, prices: Mapping[str, Price], spent: Iterable[Usage] = ()) -> None:
         self._budget, self._prices = budget, prices
         self._spent: dict[str, Usage] = {}
         self.take(spent)
+        self.begin()
+
+    def begin(self) -> None:
+        """A stage begins: what its items take is not yet known."""
+        self._under_way = self._done = 0
+        self._before = self._figures
+
+    def hand_out(self) -> None:
+        """An item is under way."""
+        self._under_way += 1
+
+    def come_back(self, usages: Iterable[Usage]) -> None:
+        """An item is done, and took this."""
+        self._under_way -= 1
+        self._done += 1
+        self.take(usages)
 
     def take(self, usages: Iterable[Usage]) -> None:
         for usage in usages:
@@ -56,16 +72,34 @@ class Purse:
     @property
     def empty(self) -> str:
         """Which limit is reached; empty text while there is something left."""
+        calls, tokens, cost = (self._figures[name] for name in Budget.model_fields)
+        words = {
+            "max_calls": f"{calls:,} calls of max_calls {self._budget.max_calls}",
+            "max_tokens": f"{tokens:,} tokens of max_tokens {self._budget.max_tokens}",
+            "max_cost": f"{dollars(cost)} of max_cost {dollars(self._budget.max_cost or 0)}",
+        }
+        return next((words[name] for name, limit in self._limits if self._figures[name] >= limit), "")
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether what is under way may empty the purse, so that nothing more is handed out before it comes back. The
+        first item of a stage goes alone: nothing is known of it."""
+        if not self._under_way or not self._limits:
+            return False
+        figures, share = self._figures, self._under_way / max(1, self._done)
+        grown = {name: figure + share * (figure - self._before[name]) for name, figure in figures.items()}
+        return not self._done or any(grown[name] >= limit for name, limit in self._limits)
+
+    @property
+    def _limits(self) -> list[tuple[str, float]]:
+        return [(name, limit) for name, limit in self._budget if limit is not None]
+
+    @property
+    def _figures(self) -> dict[str, float]:
+        """What is spent, by the name of its limit."""
         usages = self._spent.values()
         calls, tokens = sum(u.calls for u in usages), sum(u.tokens for u in usages)
-        budget = self._budget
-        if budget.max_calls is not None and calls >= budget.max_calls:
-            return f"{calls:,} calls of max_calls {budget.max_calls:,}"
-        if budget.max_tokens is not None and tokens >= budget.max_tokens:
-            return f"{tokens:,} tokens of max_tokens {budget.max_tokens:,}"
-        if budget.max_cost is not None and (cost := self.cost) >= budget.max_cost:
-            return f"{dollars(cost)} of max_cost {dollars(budget.max_cost)}"
-        return ""
+        return {"max_calls": calls, "max_tokens": tokens, "max_cost": self.cost}
 
     @property
     def cost(self) -> float:

@@ -130,7 +130,7 @@ class Report(NamedTuple):
     complete: bool
     """False for a rank or a run asked to stop early: no dataset was written."""
     stages: list[dict[str, Any]]
-    """One dict per stage: name, counts by status, reasons with counts, seconds of work, rows made now."""
+    """One dict per stage: name, counts by status, reasons with counts, seconds of work, rows made now, its summary."""
     rows: dict[str, int]
     """Rows of each configuration."""
     bugs: list[Row]
@@ -216,10 +216,11 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
         work = _pending(name, worker, _outputs(_before(name), ids, ledger), assigned, run, found)
     run.watch.stage(name, total)
     ledger.begin(name)
+    run.purse.begin()
     made, stopped = 0, list[str]()
-    for row in run.engine.run(_affordable(work, worker, run.purse, stopped)):
+    for row in run.engine.run(_affordable(work, worker, run.purse, stopped), [role.settings for role in roles(worker)]):
         ledger.add(row)
-        run.purse.take(row.usage)
+        run.purse.come_back(row.usage)
         made += 1
         run.watch.row(row, made=True)
     ledger.mark(name, found)
@@ -228,7 +229,8 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
         raise SeekerError(f"the budget is spent at {name}: {stopped[0]}; {again}")
     if isinstance(worker, Stage) and worker.decides:
         decide_all(name, worker, assigned, ledger)
-    return {"name": name, **ledger.counts(name), "made": made}
+    summary = worker.summary(ledger.rows(name)) if isinstance(worker, Stage) else {}
+    return {"name": name, **ledger.counts(name), "made": made, **summary}
 
 
 def _pending(
@@ -261,13 +263,17 @@ def _again(row: Row, worker: Source | Stage) -> bool:
 
 def _affordable(
     works: Iterable[engine.Work], worker: Source | Stage, purse: Purse, stopped: list[str]
-) -> Iterator[engine.Work]:
-    """The work until the budget is spent, which `stopped` then says. A stage that names no model is not stopped."""
+) -> Iterator[engine.Work | None]:
+    """The work until the budget is spent, which `stopped` then says; None while what is under way may spend it. A
+    stage that names no model is not stopped."""
     paid = any(roles(worker))
     for piece in works:
+        while paid and not purse.empty and purse.must_wait:
+            yield None
         if paid and purse.empty:
             stopped.append(purse.empty)
             return
+        purse.hand_out()
         yield piece
 
 

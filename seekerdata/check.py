@@ -137,9 +137,9 @@ def opaque_names(row: Row) -> str:
             return f"a {turn['role']} turn names the file '{stem}'"
         for call in turn["tool_calls"] if turn["loss"] else ():
             arguments = call["function"]["arguments"]
-            given = {arguments.get("video_path", VIDEO), arguments.get("frame_path", "prompt_1")}
+            given = [str(arguments.get(key, VIDEO)) for key in ("frame_path", "video_path")]
             if not all(name == VIDEO or re.fullmatch(r"prompt_\d+", name) for name in given):
-                return f"call with {sorted(given)}"
+                return f"call with {given}"
     return ""
 
 
@@ -180,7 +180,8 @@ def grounded_thoughts(row: Row) -> str:
 
 
 def answered(row: Row) -> str:
-    """The last turn is an answer that is trained, holds no call, and is the gold answer."""
+    """The last turn is an answer that is trained, holds no call, and is the gold answer: by its words, or as the judge
+    that the row names has said."""
     last = row["messages"][-1]
     text = " ".join(block["text"] for block in last["content"] if block["type"] == "text")
     said = re.findall(r"<answer>(.*?)</answer>", text, flags=re.DOTALL)
@@ -188,8 +189,9 @@ def answered(row: Row) -> str:
         return f"the last turn is not one trained answer: '{text[:60]}'"
     asked = row["messages"][1]["content"][-1]["text"]
     options = tuple(re.findall(r"^[A-Z]\. (.*)$", asked, flags=re.MULTILINE))
-    right = accuracy_by_rule(said[0], row["answer"], options)
-    return "" if right == 1.0 else f"answers '{said[0]}', gold is '{row['answer']}'"
+    right = accuracy_by_rule(said[0], row["answer"], options) == 1.0
+    judged = row["provenance"].get("solve", {}).get("judge", {}).get("score") == 1.0
+    return "" if right or judged else f"answers '{said[0]}', gold is '{row['answer']}'"
 
 
 def replays(row: Row, video_root: Path) -> str:

@@ -179,6 +179,8 @@ def _draw_report(report: "Report") -> None:
         numbers = [str(stage[key]) for key in ("kept", "dropped", "failed", "made")]
         table.add_row(stage["name"], *numbers, reasons)
     _draw(table)
+    for found in (stage["agreement"] for stage in report.stages if "agreement" in stage):
+        _draw_agreement(found)
     if any(stage["dropped"] + stage["failed"] for stage in report.stages) and report.complete:
         print(f"every item with its reason: {report.out}/<stage>.jsonl")
     if not report.complete:
@@ -187,6 +189,19 @@ def _draw_report(report: "Report") -> None:
     rows = ", ".join(f"{n} {config}" for config, n in report.rows.items())
     print(f"dataset: {report.out / 'dataset'} ({rows})")
     print(f"look at it: seekerdata show {report.out}")
+
+
+def _draw_agreement(found: dict[str, Any]) -> None:
+    print(f"two judges: {found['first']} (decides) and {found['second']} scored {found['answers']} open answers")
+    table = _table("first \\ second", *found["table"])
+    for score, row in found["table"].items():
+        table.add_row(score, *map(str, row.values()))
+    _draw(table)
+    exact, kappa, weighted = (found[key] for key in ("exact", "kappa", "kappa_quadratic"))
+    print(
+        f"equal scores {exact}, Cohen's kappa {weighted} with quadratic weights, {kappa} unweighted (None: not defined)"
+    )
+    print(f"could not judge: first {found['first_failed']}, second {found['second_failed']}")
 
 
 def _print_plan(facts: dict[str, Any]) -> None:

@@ -3,26 +3,26 @@
 `local` runs in this process or in a pool of fresh (spawned) ones; a rank is a local engine on a share of the ids.
 """
 
-import os
-import signal
+import json
+import math
 import time
 import traceback
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.ledger import Row
+from seekerdata.models import ModelSettings
+from seekerdata.pool import Pool
+from seekerdata.run_log import log, logging
 from seekerdata.sample import digest
 from seekerdata.stage import Drop, Entry, Item, Source, Stage, Status
 from seekerdata.usage import metered
 from seekerdata.workspace import Workspace
 
-AHEAD = 4
-"""Pieces of work handed to each worker ahead of time: enough to keep it busy, few enough to stop quickly."""
+AHEAD = 3
+"""Pieces that wait at each worker while it is at work: enough to keep it busy, few enough to stop quickly."""
 
 
 class Work(NamedTuple):
@@ -43,7 +43,7 @@ class Local:
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool = Pool(own_processes=processes > 1)
 
     def __enter__(self) -> "Local":
         return self
@@ -51,45 +51,48 @@ class Local:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool:
-            self._pool.shutdown(wait=error is None, cancel_futures=True)
+        self._pool.close(now=error is not None)
 
-    def run(self, works: Iterable[Work]) -> Iterator[Row]:
+    def run(self, works: Iterable[Work | None], models: Sequence[ModelSettings] = ()) -> Iterator[Row]:
         """Finished rows in the order they finish.
+
+        Args:
+            works: taken from as there is room; None, while any is under way, asks to wait for a result.
+            models: those that the work waits for; as many items wait at once as the busiest of them may be asked.
 
         Raises:
             SeekerError: something that concerns every item, such as a full disk.
         """
-        if self._processes <= 1:
-            yield from map(work, works)
-            return
-        pending: set[Future[Row]] = set()
-        for piece in works:
-            pending.add(self._workers().submit(work, piece))
-            if len(pending) >= self._processes * AHEAD:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-
-    def _workers(self) -> ProcessPoolExecutor:
-        """The pool, started by the first piece of work: a resumed run with nothing to do starts none."""
-        if self._pool is None:
-            context = get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._processes, mp_context=context, initializer=_quiet)
-        return self._pool
+        at_once = max((model.concurrency for model in models), default=0)
+        workers = min(self._processes, at_once or self._processes)
+        if any(model.in_process for model in models):
+            workers = 1
+        if workers <= 1 and at_once <= 1:
+            yield from map(work, filter(None, works))
+        elif at_once:
+            yield from self._pool.run(work, works, workers, threads=math.ceil(at_once / workers))
+        else:
+            yield from self._pool.run(work, works, workers, threads=1, ahead=AHEAD)
 
 
 def work(piece: Work) -> Row:
     """Do one piece. A bad item is a row; a bug is a row with its traceback; a user's mistake ends the run."""
+    with logging(piece.workspace.root, f"{piece.stage_name} {piece.id}"):
+        row = _row(piece)
+        if row.status is Status.FAILED:
+            log(row.reason)
+        return row
+
+
+def _row(piece: Work) -> Row:
     started = time.monotonic()
     row = Row(piece.stage_name, piece.id, piece.key, Status.FAILED)
     try:
         with metered() as meter:
             result = _process(piece)
         if isinstance(result, Drop):
-            row = row._replace(status=Status.DROPPED, reason=result.reason)
+            facts = json.dumps(result.facts, ensure_ascii=False) if result.facts else ""
+            row = row._replace(status=Status.DROPPED, reason=result.reason, output=facts)
         else:
             row = row._replace(status=Status.KEPT, output=result.model_dump_json())
     except ItemError as error:
@@ -111,25 +114,6 @@ def _process(piece: Work) -> Item | Drop:
     assert isinstance(piece.worker, Stage)
     item = Item.model_validate_json(piece.given)
     return piece.worker.process(item, piece.workspace, piece.assigned)
-
-
-def _quiet() -> None:
-    """A worker leaves Ctrl-C to its parent, ends when its parent is killed, and keeps libraries on one thread: the
-    pool is the parallelism."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    Thread(target=_end_with_parent, daemon=True).start()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import cv2
-
-    cv2.setNumThreads(1)
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
 
 
 def in_share(item_id: str, rank: int, world: int) -> bool:

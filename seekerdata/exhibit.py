@@ -98,11 +98,6 @@ def arguments(call: ToolCall) -> list[tuple[str, str]]:
     return [(key, json.dumps(v, ensure_ascii=False)) for key, v in call.arguments.items()]
 
 
-def is_refusal(turn: Turn) -> bool:
-    """Whether a tool turn tells the model of a mistake instead of showing it something."""
-    return turn.role == "tool" and not turn.images and turn.text.startswith("Error:")
-
-
 class Stretch(NamedTuple):
     """A span of time, and its left edge and width in percent of the video."""
 
@@ -168,7 +163,7 @@ def _looked(call: ToolCall, told: Turn | None, ruler: Ruler) -> dict[str, Any]:
     asked = [_seconds(call.arguments.get(key)) for key in ("start_time", "end_time")]
     times = [time_s for time_s in asked if time_s is not None]
     times = times if len(times) == 2 else film
-    refused = bool(call.error) or (told is not None and is_refusal(told))
+    refused = bool(call.error) or (told is not None and told.refused)
     return {
         "name": call.name or "unreadable call",
         "bar": ruler.stretch((min(times), max(times)) if times else None),

@@ -1,16 +1,19 @@
 """Judge: a model that says how well an answer agrees with the gold answer: 1, 0.5 or 0. A failure is never a score.
 
-It is asked at temperature 0 with a fixed seed, and once in a process for the same content. What cannot be read in one
-way only is asked again once and else fails as `judge_failed`, to be tried again by the next run.
+It is asked at temperature 0 with a fixed seed, and once in a process for the same content, also by several threads at
+once. What cannot be read in one way only is asked again once and else fails as `judge_failed`, to be tried again by the
+next run.
 """
 
 import ast
 import json
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from asyncio import wrap_future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Lock
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -18,9 +21,9 @@ from pydantic import AfterValidator
 from seekerdata import answer_text as speech
 from seekerdata.errors import ItemError
 from seekerdata.models import ModelSettings
-from seekerdata.prompts import JUDGE
+from seekerdata.prompts import JUDGE, Prompt
 from seekerdata.sample import digest
-from seekerdata.verdict import Decision, Verdict, decide
+from seekerdata.verdict import Decision, V, Verdict, decide
 
 SCORES = (1.0, 0.5, 0.0)
 
@@ -62,29 +65,68 @@ class Judge:
     settings: ModelSettings
 
     async def compare(self, question: str, gold: str, answer: str) -> Decision[JudgeVerdict]:
-        """The verdict on one answer.
-
-        Raises:
-            SeekerError: a wrong key, an unknown model or a missing package.
-            ItemError: `judge_failed`, to be tried again: no reply, a refusal, or a reply that cannot be read.
-        """
-        chosen = {"temperature": self.settings.temperature or 0.0, "seed": self.settings.seed or 0}
-        settings = self.settings.model_copy(update=chosen)
+        """The verdict on one answer; raises as `settle` does."""
         asked = JUDGE.item(question=question, reference=gold, answer=answer)
-        key = digest([settings.model_dump(mode="json"), JUDGE.hash, asked], length=64)
-        if key not in _CACHE:
-            try:
-                decision = await decide(settings, JUDGE, asked, JudgeVerdict, read=_read)
-            except ItemError as error:
-                raise ItemError("judge_failed", f"{error.code}: {error.message}", retryable=True) from None
-            while len(_CACHE) >= _MOST_CACHED:
-                _CACHE.pop(next(iter(_CACHE)))
-            _CACHE[key] = decision
-        return _CACHE[key]
+        return await settle(self.settings, JUDGE, asked, JudgeVerdict, read=_read)
 
 
-_CACHE: dict[str, Decision[JudgeVerdict]] = {}
-"""Verdicts of this process by all that was asked. One taken from here says what it took when it was made."""
+async def settle(
+    settings: ModelSettings,
+    prompt: Prompt,
+    item: str,
+    kind: type[V],
+    check: Callable[[V], None] = lambda verdict: None,
+    read: Callable[[str], V] | None = None,
+) -> Decision[V]:
+    """A verdict that must not vary. Arguments as of `decide`; whoever asks the same meanwhile waits for its outcome.
+
+    Raises:
+        SeekerError: a wrong key, an unknown model or a missing package.
+        ItemError: `judge_failed`, to be tried again: no reply, a refusal, or a reply that cannot be read.
+    """
+    chosen = {"temperature": settings.temperature or 0.0, "seed": settings.seed or 0}
+    settings = settings.model_copy(update=chosen)
+    decisive = settings.model_dump(mode="json", exclude=set(settings.undecisive))
+    key = digest([decisive, prompt.hash, item], length=64)
+    while True:
+        outcome, mine = _expected(key)
+        if not mine:
+            found = await wrap_future(outcome)
+            if isinstance(found, Decision):
+                return found
+            if isinstance(found, ItemError):
+                raise ItemError(found.code, found.message, found.retryable)
+            continue  # whoever asked was stopped
+        found = None
+        try:
+            found = await decide(settings, prompt, item, kind, check, read)
+            return found
+        except ItemError as error:
+            found = ItemError("judge_failed", f"{error.code}: {error.message}", retryable=True)
+            raise found from None
+        finally:
+            if not isinstance(found, Decision):  # a failure is asked again
+                _CACHE.pop(key, None)
+            outcome.set_result(found)
+
+
+def _expected(key: str) -> tuple[Future[Any], bool]:
+    """The outcome of a question, and whether the caller is the one to bring it about."""
+    with _LOCK:
+        if key in _CACHE:
+            return _CACHE[key], False
+        while len(_CACHE) >= _MOST_CACHED:
+            _CACHE.pop(next(iter(_CACHE)))
+        outcome = _CACHE[key] = Future[Any]()
+        outcome.set_running_or_notify_cancel()  # so that one who waits no longer does not cancel it for the others
+        return outcome, True
+
+
+_CACHE: dict[str, Future[Any]] = {}
+"""Outcomes of this process by all that was asked, under way ones too: a Decision, an ItemError, or None for a call
+that was stopped. A Decision taken from here says what it took when it was made. What lasts is the ledger's row."""
+_LOCK = Lock()
+"""Items of one process are judged in several threads."""
 _MOST_CACHED = 10_000
 
 
@@ -176,38 +218,3 @@ def _number(value: Any) -> float | None:
         return None
     number = re.fullmatch(rf"{_DRESS}{_SCORE}[\s*_`\"'\])]*", str(value))
     return float(re.split(r"[/o]", number[1])[0]) if number else None
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far two judges agree on the same answers."""
-
-    counts: dict[tuple[float, float], int]
-    """How often the first gave one score and the second another."""
-    missing: int
-    """Answers that at least one of them could not judge; counted in nothing else."""
-    exact: float | None
-    """Share of equal scores; None without any answer judged by both."""
-    kappa: float | None
-    """Cohen's kappa, unweighted; None where it is not defined: both always give one and the same score."""
-
-
-def agreement(first: Sequence[float | None], second: Sequence[float | None]) -> Agreement:
-    """Compare the scores that two judges gave to the same answers, in the same order.
-
-    Raises:
-        ValueError: not equally many.
-    """
-    pairs: Iterable[tuple[float | None, float | None]] = list(zip(first, second, strict=True))
-    counts = Counter((a, b) for a, b in pairs if a is not None and b is not None)
-    rows = counts.total()
-    if not rows:
-        return Agreement({}, len(first), None, None)
-    exact = sum(count for (a, b), count in counts.items() if a == b) / rows
-    ours, theirs = Counter[float](), Counter[float]()
-    for (a, b), count in counts.items():
-        ours[a] += count
-        theirs[b] += count
-    chance = sum(ours[score] * theirs[score] for score in ours) / rows**2
-    kappa = None if chance == 1.0 else (exact - chance) / (1.0 - chance)
-    return Agreement(dict(sorted(counts.items())), len(first) - rows, exact, kappa)

@@ -32,7 +32,8 @@ _COLUMNS = ("stage", "id", "key", "status", "reason", "error", "retryable", "out
 
 
 class Row(NamedTuple):
-    """One item at one stage. `output` is the item's JSON (empty unless kept); `error` a traceback if it is a bug."""
+    """One item at one stage. `output` is the item's JSON, of a dropped one its facts or nothing; `error` a traceback if
+    it is a bug."""
 
     stage: str
     id: str

@@ -5,6 +5,7 @@ four characters; a conversation is sent again with every call.
 """
 
 import math
+import re
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
@@ -24,10 +25,16 @@ LOOKS = 2
 """Looks of a play: the marked frame and one crop, as in the paper's first case study."""
 SIZE_WH = (1280, 720)
 """The video that frames are taken to come from."""
+WATCHED_S = 180.0
+"""A video of unknown length that a model watches itself: the longest of LLaVA-Video-178K."""
+SOUND_TOKENS, TIME_TOKENS = 32, 7
+"""Of each second that Gemini watches, beside one frame of 258 tokens (70 from Gemini 3 on)."""
 
 ASSUMPTIONS = (
     f"a frame: ceil(w/{PATCH}) x ceil(h/{PATCH}) tokens of a {SIZE_WH[0]}x{SIZE_WH[1]} video scaled to its limit, as "
     f"Qwen3-VL counts, and {len(STAMP)} characters of stamp",
+    f"a second of a video that Gemini watches itself: one frame (258 tokens, from Gemini 3 on 70), {SOUND_TOKENS} for "
+    f"sound, {TIME_TOKENS} for its time; {WATCHED_S:g} s where expected_video_s is not said",
     f"text: characters / {CHARS_PER_TOKEN}; a question with options: {QUESTION_CHARS} characters",
     f"a decision: one call, {VERDICT_TOKENS} output tokens, no repair",
     f"a play: {LOOKS} looks (the mark, one crop) and the answer, {TURN_TOKENS} output tokens a turn, thoughts of a "
@@ -82,7 +89,20 @@ def frame_count(fps: float, most: int, video_s: float | None, least: int = 1) ->
     return most if video_s is None else min(most, max(least, math.ceil(video_s * fps)))
 
 
+def watched_load(prompt: str, model: str, video_s: float | None) -> Load:
+    """One decision about a question's text after a video that the model is shown whole."""
+    frame = 258 if re.search(r"gemini-[12]\b", model) else 70
+    shown = math.ceil(WATCHED_S if video_s is None else video_s) * (frame + SOUND_TOKENS + TIME_TOKENS)
+    return verdict_load(prompt)._replace(input_tokens=shown + verdict_load(prompt).input_tokens)
+
+
 def verdict_load(prompt: str, frames: int = 0, max_pixels: int | None = None) -> Load:
     """One decision about a question's text, with so many frames before it."""
     shown = frames * frame_tokens(max_pixels) if frames else 0
     return Load(1, frames, shown + text_tokens(prompt, chars=QUESTION_CHARS), VERDICT_TOKENS)
+
+
+def play_load(prompt: str) -> Load:
+    """One decision about a play that is read as words, each turn once."""
+    read = text_tokens(prompt, chars=QUESTION_CHARS) + (LOOKS + 1) * TURN_TOKENS
+    return Load(1, 0, read, VERDICT_TOKENS)

@@ -16,7 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instructions import escape_markers
+from seekerdata.model_loop import on_model_loop
+from seekerdata.patience import make_patient
 from seekerdata.rollout import Reply
+from seekerdata.run_log import log
 from seekerdata.trajectory import Block, Image, StopReason, Text, ToolCall
 from seekerdata.usage import note
 
@@ -33,11 +36,18 @@ _USERS = {401: "the key is wrong or missing", 404: "there is no such model or ad
 """Statuses that concern every item, and what they mean to the user."""
 _FINAL = {400, 413, 422}
 """Statuses that the same request would get again."""
+_GOOGLES_KEY = re.compile(r"API_KEY_INVALID|^403 PERMISSION_DENIED(?!.*access the File)")
+"""What Google says of a wrong key (400) and of one without the right (403, as of a file that is gone)."""
 _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD)S?$")
 _MARKUP = re.compile(r"\[/?[a-z ]*\]")
 _ONLY_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", flags=re.DOTALL)
 _OWN_RETRIES = ("openai/", "openai-api/")
 """Providers whose SDK retries by itself; that is switched off, so that `retries` says all there is."""
+_UNLIMITED = 100_000
+"""The engine hands out as many items as may be asked at once. inspect_ai would let the first model that is asked with a
+key decide for all models of that key."""
+_OWN_WEIGHTS = ("hf/", "vllm/", "sglang/", "llama-cpp-python/")
+"""Providers that load weights or start a server themselves where no server is named."""
 
 
 class ModelSettings(BaseModel):
@@ -58,11 +68,21 @@ class ModelSettings(BaseModel):
     base_url: str | None = None
     """Where the server is, such as `http://localhost:8000/v1`; None: `<NAME>_BASE_URL`, or the provider's own."""
     concurrency: int = Field(default=8, ge=1)
-    """Calls at once from one process."""
+    """Calls at once; the workers of a run share them, ranks have as many each."""
     timeout_s: int = Field(default=600, ge=1)
     """Limit of one attempt."""
     retries: int = Field(default=5, ge=0)
     """Attempts after the first: 429, 5xx, dropped connections and timeouts, with growing pauses."""
+
+    @property
+    def in_process(self) -> bool:
+        """Whether its weights are loaded by the process that asks (`hf/...`), or a server is started for it."""
+        return self.model.startswith(_OWN_WEIGHTS) and not self.base_url
+
+    @property
+    def watches_videos(self) -> bool:
+        """Whether it takes a video file whole: Gemini does; Vertex keeps no uploaded files."""
+        return self.model.startswith("google/") and not self.model.startswith("google/vertex/")
 
     undecisive: ClassVar[frozenset[str]] = frozenset({"base_url", "concurrency", "timeout_s", "retries"})
     """Settings that do not decide what a model says: changing them pays for nothing again."""
@@ -102,10 +122,12 @@ def connect(settings: ModelSettings) -> "Model":
         raise SeekerError(f"{settings.model} needs: pip install 'videoseeker-toolkit[models]'") from None
     arguments: dict[str, Any] = {"max_retries": 0} if settings.model.startswith(_OWN_RETRIES) else {}
     try:
-        return get_model(settings.model, config=_config(settings), base_url=settings.base_url, **arguments)
+        model = get_model(settings.model, config=_config(settings), base_url=settings.base_url, **arguments)
     except (PrerequisiteError, RuntimeError, ValueError, ImportError, OSError) as error:
         what = said_of(error).partition(": ")[2].removeprefix("ERROR: ")
         raise SeekerError(f"{settings.model}: {what}") from None
+    make_patient(model)
+    return model
 
 
 async def ask(
@@ -130,16 +152,18 @@ async def ask(
     """
     model = connect(settings)
     config = _config(settings, schema)
-    try:
-        output = await model.generate(list(messages), tools=list(tools), config=config)
-    except Exception as error:  # every provider has errors of its own, and all may quote a key: none may pass
-        note(settings.model)
-        raise _failure(settings, error) from None
-    used = _usage(output)
-    note(settings.model, used.get("input_tokens", 0), used.get("output_tokens", 0))
-    if output.empty:
-        raise ItemError("model_failed", f"{settings.model}: an empty reply without any choice", retryable=True)
-    return _read(output, first_id)
+    for _ in range(1 + settings.retries):
+        try:
+            output = await on_model_loop(model.generate(list(messages), tools=list(tools), config=config))
+        except Exception as error:  # every provider has errors of its own, and all may quote a key: none may pass
+            note(settings.model)
+            raise failure_of(settings, error) from None
+        used = _usage(output)
+        note(settings.model, used.get("input_tokens", 0), used.get("output_tokens", 0))
+        if not _says_nothing(output):
+            return _read(output, first_id)
+        log(f"{settings.model}: an empty reply without any choice")
+    raise ItemError("model_failed", f"{settings.model}: an empty reply without any choice", retryable=True)
 
 
 def as_content(blocks: Sequence[Block], uri: Callable[[Image], str]) -> "list[Content]":
@@ -197,22 +221,31 @@ def _config(settings: ModelSettings, schema: type[BaseModel] | None = None) -> "
         max_tokens=settings.max_tokens,
         seed=settings.seed,
         reasoning_effort=settings.reasoning_effort,
-        max_connections=settings.concurrency,
+        max_connections=_UNLIMITED,
         attempt_timeout=settings.timeout_s,
         max_retries=settings.retries,
         response_schema=wanted,
     )
 
 
-def _failure(settings: ModelSettings, error: BaseException) -> SeekerError | ItemError:
+def failure_of(settings: ModelSettings, error: BaseException) -> SeekerError | ItemError:
     """The error of a call that failed for good, told to whom it concerns."""
-    if type(error).__name__ == "RetryError" and error.__cause__:
+    while type(error).__name__ in ("RetryError", "ModelGenerateError") and error.__cause__:
         error = error.__cause__
     status = next((s for s in (getattr(error, n, None) for n in ("status_code", "code")) if isinstance(s, int)), 0)
     what = f"{settings.model}: {said_of(error)}"
+    if settings.model.startswith("google/") and _GOOGLES_KEY.search(str(error)):
+        status = 401
     if status in _USERS:
         return SeekerError(f"{what} ({_USERS[status]})")
     return ItemError("model_failed", what, retryable=status not in _FINAL)
+
+
+def _says_nothing(output: "ModelOutput") -> bool:
+    """Whether there is no reply; where Google sends no candidate, inspect_ai puts words of its own in its place."""
+    from inspect_ai._util.constants import NO_CONTENT
+
+    return output.empty or (output.completion == NO_CONTENT and not output.message.tool_calls)
 
 
 def _read(output: "ModelOutput", first_id: int) -> Reply:

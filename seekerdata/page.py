@@ -22,7 +22,6 @@ from seekerdata.exhibit import (
     Exhibit,
     answer_state,
     arguments,
-    is_refusal,
     pieces,
     timeline,
 )
@@ -229,7 +228,7 @@ def _turns(exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int) -> list[dic
             frames = piece.frames if turn.role == "tool" else _thinned(piece.frames)
             shots = [(pictures.look(exhibit, image, longest_px), image, told) for image, told in frames]
             shown.append({"piece": piece, "shots": shots})
-        turns.append({"turn": turn, "pieces": shown, "calls": calls, "refused": is_refusal(turn)})
+        turns.append({"turn": turn, "pieces": shown, "calls": calls, "refused": turn.refused})
     return turns
 
 

@@ -6,12 +6,13 @@ Used by synthesis and evaluation. Ends with the Policy contract, which every fil
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+import numpy as np
 import PIL.Image
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seekerdata.control import WHOLE, Control
 from seekerdata.dialect import read_calls
@@ -23,6 +24,7 @@ from seekerdata.sample import Sample
 from seekerdata.tools import ToolSettings, VideoTools, call, refusal, tool_schemas
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Clip, Video, fps_capped
+from seekerdata.workspace import encode_jpeg, jpeg_uri
 
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", flags=re.DOTALL | re.IGNORECASE)
 
@@ -39,7 +41,18 @@ class RolloutSettings(BaseModel):
     """Size limit of an overview frame, width x height."""
     max_rounds: int = 5
     """Tool calls a policy may make before it must answer."""
+    max_frames: int | None = Field(default=None, ge=1)
+    """Pictures a play may show in all, overview included; a look that would show more ends it as `max_frames`."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens a play may take, input and output of all its calls as the model's API counts them; a look after that
+    ends it as `too_long`."""
     tools: ToolSettings = ToolSettings()
+
+    @model_validator(mode="after")
+    def _room(self) -> "RolloutSettings":
+        if self.max_frames is not None and self.max_frames < self.overview_max_frames:
+            raise ValueError(f"max_frames leaves no room for an overview of {self.overview_max_frames} frames")
+        return self
 
     def mode_under(self, control: Control) -> Mode:
         """The mode of a play: who is offered no tool is not told of any."""
@@ -71,7 +84,7 @@ class RolloutSettings(BaseModel):
 
 @dataclass
 class Conversation:
-    """What a policy sees: the turns so far and the picture of every `Image` block in them."""
+    """What a policy sees: the turns so far and the picture of every `Image` block in them, sent or not."""
 
     turns: list[Turn]
     prompt_names: tuple[str, ...] = ()
@@ -79,13 +92,20 @@ class Conversation:
     pictures: dict[Image, PIL.Image.Image] = field(default_factory=dict)
     schemas: list[dict] = field(default_factory=list)
     uris: dict[Image, str] = field(default_factory=dict)
-    """Pictures as data URIs, for policies that send them; each is encoded when first sent."""
+    """Pictures as data URIs, for policies that send them; see `uri`."""
+
+    def uri(self, image: Image) -> str:
+        """A picture as it is sent: encoded once, and then kept in this form only, a tenth of its size."""
+        if image not in self.uris:
+            self.uris[image] = jpeg_uri(encode_jpeg(np.asarray(self.pictures.pop(image))))
+        return self.uris[image]
 
     def add(self, turn: Turn, observation: Observation | None = None) -> None:
         self.turns.append(turn)
         if observation:
             images = (block for block in observation.blocks if isinstance(block, Image))
-            self.pictures.update(zip(images, observation.pictures, strict=True))
+            shown = zip(images, observation.pictures, strict=True)
+            self.pictures.update((image, picture) for image, picture in shown if image not in self.uris)
 
     @property
     def rounds(self) -> int:
@@ -158,6 +178,7 @@ async def rollout(
     tools.reset(video, prompts)
     conversation = opening(sample, video, prompts, settings, control)
     usage: Counter[str] = Counter()
+    limit: StopReason | None = None
     while True:
         reply = await policy.reply(conversation, sample)
         usage.update(reply.usage)
@@ -166,9 +187,9 @@ async def rollout(
         conversation.add(turn)
         if reply.stop or not turn.tool_calls or rounds >= settings.max_rounds:
             break
-        for tool_call in turn.tool_calls:
-            observe(conversation, tools, tool_call, settings.max_rounds)
-    stop, answer = ending(turn, reply.stop)
+        if limit := look(conversation, tools, turn, settings, usage):
+            break
+    stop, answer = ending(turn, reply.stop or limit)
     return Trajectory(
         sample_id=sample.id,
         policy=policy.plugin_name(),
@@ -214,8 +235,23 @@ def read_reply(reply: Reply, rounds: int) -> Turn:
     return Turn(role="assistant", content=content, tool_calls=calls, loss=reply.loss)
 
 
-def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, max_rounds: int) -> None:
-    """Carry out a call and add what it shows; the last one allowed says that it was the last."""
+def look(
+    conversation: Conversation, tools: VideoTools, turn: Turn, settings: RolloutSettings, usage: Mapping[str, int]
+) -> StopReason | None:
+    """Carry out a turn's calls and add what each shows, as long as the play's limits allow; says which does not."""
+    if settings.max_tokens is not None and usage["input_tokens"] + usage["output_tokens"] >= settings.max_tokens:
+        return StopReason.TOO_LONG
+    for tool_call in turn.tool_calls:
+        observation = observe(conversation, tools, tool_call, settings.max_rounds)
+        shown = sum(len(earlier.images) for earlier in conversation.turns) + len(observation.pictures)
+        if settings.max_frames is not None and shown > settings.max_frames:
+            return StopReason.MAX_FRAMES
+        conversation.add(Turn(role="tool", content=observation.blocks, tool_call_id=tool_call.id), observation)
+    return None
+
+
+def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, max_rounds: int) -> Observation:
+    """What a call shows; the last one allowed says that it was the last."""
     done = sum(turn.role == "tool" for turn in conversation.turns) + 1
     if done > max_rounds:
         observation = refusal(NO_LOOK_LEFT)
@@ -224,8 +260,7 @@ def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, 
     else:
         offered = [schema["function"]["name"] for schema in conversation.schemas]
         observation = call(tools, tool_call.name, tool_call.arguments, offered)
-    blocks = observation.blocks + (Text(text=LAST_LOOK),) * (done == max_rounds)
-    conversation.add(Turn(role="tool", content=blocks, tool_call_id=tool_call.id), observation)
+    return replace(observation, blocks=observation.blocks + (Text(text=LAST_LOOK),) * (done == max_rounds))
 
 
 def ending(turn: Turn, stop: StopReason | None) -> tuple[StopReason, str]:

@@ -7,7 +7,7 @@ bytes, so a run can be killed at any moment and continued, on one machine or on 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,9 @@ from seekerdata.plugin import Plugin
 from seekerdata.sample import Sample
 from seekerdata.trajectory import Trajectory
 from seekerdata.workspace import Workspace
+
+if TYPE_CHECKING:
+    from seekerdata.ledger import Row
 
 
 class Frozen(BaseModel):
@@ -47,6 +50,8 @@ class Drop(Frozen):
     """A stage's verdict that an item does not belong in the dataset. `reason` starts with the word counted."""
 
     reason: str
+    facts: dict[str, Any] = {}
+    """What else the stage's `summary` needs; stands as the row's output."""
 
 
 class Status(StrEnum):
@@ -118,6 +123,10 @@ class Stage(Plugin):
     def loads(self, video_s: float | None) -> dict[str, Load]:
         """What one item is expected to cost each model, by the field that names it (`model`, `by.model`); for `plan`,
         which says of a model without an entry that nothing is known."""
+        return {}
+
+    def summary(self, rows: "Iterable[Row]") -> dict[str, Any]:
+        """What all rows of the stage say together, beside their counts: for the manifest, the card and the report."""
         return {}
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:

@@ -8,16 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from seekerdata.said_time import every_number, said_times
 from seekerdata.trajectory import Trajectory, Turn
 
 _TAG = re.compile(r"<(/?(?:think|answer))>", flags=re.IGNORECASE)
 _PAPER = re.compile(r"think /think (?:tool_call think /think )*answer /answer")
-_SECONDS = re.compile(
-    r"(\b(?:for|within|lasts?|lasting|first|next|every) (?:about )?)?"
-    r"(\d+(?:\.\d+)?) ?(?:s|secs?|seconds?)\b(?! (?:later|long|earlier))"
-)
-"""A time, unless the words about it make it a length of time."""
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 class Spoken(NamedTuple):
@@ -63,15 +58,29 @@ def early_time(turns: Iterable[Spoken]) -> str:
     for turn in turns:
         own = {round(v, 1) for v in turn.asked if isinstance(v, int | float) and math.isfinite(v)}
         if turn.role == "assistant":
-            times = [float(time) for length, time in _SECONDS.findall(turn.text) if not length]
-            if early := [time for time in times if round(time, 1) not in known | own]:
-                return f"names {early[0]} s before it was shown"
+            if early := [said for said in said_times(turn.text) if not said.is_one_of(known | own)]:
+                return f"names {early[0].words} before it was shown"
         else:
-            known |= {round(float(time), 1) for time in _NUMBER.findall(turn.text)}
+            known |= every_number(turn.text)
         known |= own
     return ""
 
 
 def tool_errors(trajectory: Trajectory) -> int:
     """Calls that were refused."""
-    return sum(t.role == "tool" and not t.images and t.text.startswith("Error:") for t in trajectory.turns)
+    return sum(turn.refused for turn in trajectory.turns)
+
+
+def recovered(trajectory: Trajectory) -> Trajectory:
+    """The trajectory with the turns of refused calls out of the loss: they are seen, not imitated. If a call was
+    carried out after the last of them, it is of the kind `recovery`."""
+    refused = [number for number, turn in enumerate(trajectory.turns) if turn.refused]
+    if not refused:
+        return trajectory
+    wrong = {trajectory.turns[number].tool_call_id for number in refused}
+    turns = tuple(
+        turn.model_copy(update={"loss": False}) if wrong & {call.id for call in turn.tool_calls} else turn
+        for turn in trajectory.turns
+    )
+    mended = any(turn.role == "tool" for turn in trajectory.turns[refused[-1] + 1 :])
+    return trajectory.model_copy(update={"turns": turns, "kind": "recovery" if mended else trajectory.kind})

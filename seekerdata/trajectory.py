@@ -66,6 +66,11 @@ class Turn(Frozen):
     def images(self) -> tuple[Image, ...]:
         return tuple(block for block in self.content if isinstance(block, Image))
 
+    @property
+    def refused(self) -> bool:
+        """Whether a tool turn tells the model of a mistake instead of showing it something."""
+        return self.role == "tool" and not self.images and self.text.startswith("Error:")
+
 
 class StopReason(StrEnum):
     """How a rollout ended. Every ending has a name; none is a default answer."""
@@ -73,6 +78,7 @@ class StopReason(StrEnum):
     ANSWERED = "answered"
     NO_ANSWER = "no_answer"
     MAX_ROUNDS = "max_rounds"
+    MAX_FRAMES = "max_frames"
     REFUSED = "refused"
     TOO_LONG = "too_long"
 
@@ -83,7 +89,7 @@ class Trajectory(Frozen):
     sample_id: str
     policy: str
     kind: str = "look"
-    """look | direct | recovery: the play that was asked for (stage `solve`)."""
+    """look | direct | recovery: the play that was asked for, or what a model's turned out to be (stage `solve`)."""
     turns: tuple[Turn, ...]
     stop: StopReason
     answer: str = ""

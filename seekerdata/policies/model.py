@@ -4,18 +4,16 @@ Stamps stay beside their frames: where an API takes no pictures in a tool's resu
 user message.
 """
 
+import base64
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from seekerdata.dialect import offer_tools, tool_response, write_call
 from seekerdata.models import ModelRole, as_content, ask, connect
 from seekerdata.rollout import Conversation, Policy, Reply
 from seekerdata.sample import Sample
-from seekerdata.trajectory import Block, Image, Turn
-from seekerdata.workspace import encode_jpeg, jpeg_uri
+from seekerdata.trajectory import Block, Turn
 
 if TYPE_CHECKING:
     from inspect_ai.model import ChatMessage, Content
@@ -25,6 +23,8 @@ __all__ = ["Model"]
 
 SHOWN_BELOW = "The result is in the next message."
 """A tool's result where pictures cannot be in one."""
+UNSIGNED = base64.b64encode(b"skip_thought_signature_validator").decode()
+"""Stands where Gemini 3 wants the signature of the thought before a call; Google's word for a call that has none."""
 
 
 class Model(Policy):
@@ -51,19 +51,21 @@ class Model(Policy):
             SeekerError: a wrong key, an unknown model or a missing package.
             ItemError: `model_failed` when there is no reply after all retries.
         """
-        api = connect(self.model).api
+        google = self.model.model.startswith("google/")  # there a result's pictures are parted from their stamps
+        in_results = connect(self.model).api.tool_result_images() and not google
         if self.calls == "native":
-            messages, tools = _native(conversation, api.tool_result_images()), _tools(conversation.schemas)
+            messages, tools = _native(conversation, in_results, google), _tools(conversation.schemas)
         else:
             messages, tools = _as_text(conversation), []
         return await ask(self.model, list(messages), tools, first_id=conversation.rounds + 1)
 
 
-def _native(conversation: Conversation, pictures_in_results: bool) -> "Iterator[ChatMessage]":
-    """The conversation with structured calls and results."""
+def _native(conversation: Conversation, pictures_in_results: bool, signed: bool) -> "Iterator[ChatMessage]":
+    """The conversation with structured calls and results; `signed` where calls need the signature of a thought."""
     from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageTool, ChatMessageUser
 
     shown: list[Block] = []
+    named: dict[str, str] = {}
     for turn in conversation.turns:
         if turn.role != "tool" and shown:  # the results of one turn stand together, their pictures after them
             yield ChatMessageUser(content=_content(shown, conversation))
@@ -73,12 +75,16 @@ def _native(conversation: Conversation, pictures_in_results: bool) -> "Iterator[
         elif turn.role == "user":
             yield ChatMessageUser(content=_content(turn.content, conversation))
         elif turn.role == "assistant":
-            yield ChatMessageAssistant(content=turn.text, tool_calls=_calls(turn) or None)
-        elif turn.images and not pictures_in_results:
-            yield ChatMessageTool(content=SHOWN_BELOW, tool_call_id=turn.tool_call_id)
-            shown += turn.content
+            calls = _calls(turn)
+            named |= {call.id: call.function for call in calls}
+            content = _signed(turn.text, calls) if signed and calls else turn.text
+            yield ChatMessageAssistant(content=content, tool_calls=calls or None)
         else:
-            yield ChatMessageTool(content=_content(turn.content, conversation), tool_call_id=turn.tool_call_id)
+            below = bool(turn.images) and not pictures_in_results
+            result = SHOWN_BELOW if below else _content(turn.content, conversation)
+            name = named.get(turn.tool_call_id)
+            yield ChatMessageTool(content=result, tool_call_id=turn.tool_call_id, function=name)
+            shown += turn.content if below else ()
     if shown:
         yield ChatMessageUser(content=_content(shown, conversation))
 
@@ -106,14 +112,7 @@ def _as_text(conversation: Conversation) -> "Iterator[ChatMessage]":
 
 
 def _content(blocks: Sequence[Block], conversation: Conversation) -> "list[Content]":
-    """Blocks as inspect_ai's content; each picture is encoded once in a conversation."""
-
-    def uri(image: Image) -> str:
-        if image not in conversation.uris:
-            conversation.uris[image] = jpeg_uri(encode_jpeg(np.asarray(conversation.pictures[image])))
-        return conversation.uris[image]
-
-    return as_content(blocks, uri)
+    return as_content(blocks, conversation.uri)
 
 
 def _calls(turn: Turn) -> "list[ToolCall]":
@@ -128,6 +127,14 @@ def _calls(turn: Turn) -> "list[ToolCall]":
         )
         for call in turn.tool_calls
     ]
+
+
+def _signed(text: str, calls: "Sequence[ToolCall]") -> "list[Content]":
+    """A turn's words and what stands for the signature of its first call, the one that has to have one."""
+    from inspect_ai.model import ContentReasoning, ContentText
+
+    anchor = ContentReasoning(reasoning=UNSIGNED, redacted=True, internal={"gemini_function_call_id": calls[0].id})
+    return [*([ContentText(text=text)] if text else []), anchor]
 
 
 def _tools(schemas: Sequence[dict[str, Any]]) -> "list[ToolInfo]":

@@ -1,23 +1,30 @@
 """solve: play the tools on each question and keep what was answered right, in the paper's form, from what was seen."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from seekerdata.agreement import agreement
+from seekerdata.errors import ItemError
 from seekerdata.grade import grade, grade_by_rule, needs_judge
-from seekerdata.load import Load, verdict_load
-from seekerdata.models import ModelRole
+from seekerdata.ledger import Row
+from seekerdata.load import Load, play_load, verdict_load
+from seekerdata.models import ModelRole, ModelSettings
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make, picked
-from seekerdata.prompts import JUDGE
+from seekerdata.prompts import JUDGE, THOUGHTS
 from seekerdata.role import roles
 from seekerdata.rollout import Policy, RolloutSettings, rollout
+from seekerdata.run_log import log
 from seekerdata.sample import Sample, digest
-from seekerdata.stage import Drop, Item, Stage
-from seekerdata.trace_check import trace_fault
+from seekerdata.stage import Drop, Item, Stage, Status
+from seekerdata.thought_check import check_thoughts
+from seekerdata.trace_check import recovered, trace_fault
 from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
 from seekerdata.workspace import Workspace
@@ -49,20 +56,32 @@ class Solve(Stage):
     """Plays of one question at most, until one is kept; each of a model's has a seed of its own."""
     judge: ModelRole | None = None
     """Compares open answers that are not the gold answer's very words; without it the words decide."""
+    second_judge: ModelRole | None = None
+    """Scores every answer that `judge` has scored, to tell how far they agree. It decides nothing."""
+    check_thoughts: ModelRole | None = None
+    """Names thoughts that state what was not yet shown; a play that holds one is rejected."""
     max_tool_errors: int = Field(default=1, ge=0)
-    """Refused tool calls that a kept play may hold."""
+    """Refused tool calls that a kept play may hold. Their turns stay in it, out of the loss; if a call that was carried
+    out followed, the play is a `recovery`. 0: none is kept."""
 
-    version = 2
+    version = 3
 
     @property
     def sees_all(self) -> bool:
         """Shares are drawn among plays, so only for a policy that knows several."""
         return len(self.by.plays) > 1
 
+    @model_validator(mode="after")
+    def _meaning_something(self) -> "Solve":
+        if self.second_judge and not self.judge:
+            raise ValueError("second_judge needs a judge to be compared with")
+        return self
+
     def fingerprint(self) -> str:
         """A changed prompt is a changed judge."""
         own = super().fingerprint()
-        return digest([own, JUDGE.hash]) if self.judge else own
+        prompts = [JUDGE.hash] * bool(self.judge) + [THOUGHTS.hash] * bool(self.check_thoughts)
+        return digest([own, *prompts]) if prompts else own
 
     def assign(self, items: Iterable[Item], workspace: Workspace | None = None) -> dict[str, str]:
         """The play for each id: exact shares, drawn in the order of the ids' hashes."""
@@ -94,7 +113,9 @@ class Solve(Stage):
 
     def loads(self, video_s: float | None) -> dict[str, Load]:
         played = {role.path: self.rollout.load(video_s).times(self.tries) for role in roles(self.by, "by")}
-        return played | ({"judge": verdict_load(JUDGE.text).times(self.tries)} if self.judge else {})
+        verdicts = {role: verdict_load(JUDGE.text).times(self.tries) for role in ("judge", "second_judge")}
+        verdicts["check_thoughts"] = play_load(THOUGHTS.text).times(self.tries)
+        return played | {role: load for role, load in verdicts.items() if getattr(self, role)}
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         """The item with the first play that may be kept, or dropped with what was wrong with every one.
@@ -107,25 +128,31 @@ class Solve(Stage):
             asked = asked.model_copy(update={"question": asked.text_question, "visual_prompts": ()})
         prompts = [PromptFrame(workspace.picture(p.image), p.time_s) for p in asked.visual_prompts]
         video = workspace.video(asked.video.path)
-        rejected: list[str] = []
+        rejected, scored = list[str](), list[dict[str, Any]]()
         usage: Counter[str] = Counter()
         for attempt in range(self.tries):
             policy = self.by.playing(kind).trying(attempt)
             tried = asyncio.run(self._try(policy, asked, video, prompts))
             usage.update(tried.trajectory.usage)
-            usage.update({name: count for name, count in (tried.judged or {}).items() if name in _COSTS})
+            scored += [tried.said["second_judge"]] if "second_judge" in tried.said else []
+            for facts in tried.said.values():
+                usage.update({name: count for name, count in facts.items() if name in _COSTS})
             if tried.fault:
                 rejected.append(tried.fault)
                 continue
-            facts: dict[str, Any] = {**named, **usage} if (named := policy.facts()) else {}
-            facts |= {"judge": tried.judged} if tried.judged else {}
+            noted = {**named, **usage} if (named := policy.facts()) else {}
+            noted |= tried.said | ({"second_judge": scored} if scored else {})
             if rejected:
-                facts |= {"tries": attempt + 1, "rejected": rejected}
-            noted = item.sample.noted("solve", **facts) if facts else item.sample.provenance
-            sample = item.sample.model_copy(update={"provenance": noted})
-            trajectory = tried.trajectory.model_copy(update={"kind": kind, "correct": True})
-            return item.model_copy(update={"sample": sample, "trajectory": trajectory})
-        return Drop(reason=" | ".join(rejected))
+                noted |= {"tries": attempt + 1, "rejected": rejected}
+            return self._kept(item, tried.trajectory, kind, noted)
+        return Drop(reason=" | ".join(rejected), facts={"second_judge": scored} if scored else {})
+
+    def _kept(self, item: Item, trajectory: Trajectory, kind: str, facts: dict[str, Any]) -> Item:
+        """The item with a play that may be kept, and what there is to say about how it came about."""
+        provenance = item.sample.noted("solve", **facts) if facts else item.sample.provenance
+        sample = item.sample.model_copy(update={"provenance": provenance})
+        trajectory = recovered(trajectory.model_copy(update={"kind": kind, "correct": True}))
+        return item.model_copy(update={"sample": sample, "trajectory": trajectory})
 
     async def _try(self, policy: Policy, asked: Sample, video: Video, prompts: list[PromptFrame]) -> "_Try":
         """One play, checked, and judged where only a judge can tell."""
@@ -133,18 +160,57 @@ class Solve(Stage):
         wrong = f"{played.stop}: answered '{played.answer}', not '{asked.answer}'"
         judge = self.judge if needs_judge(played.answer, asked) else None
         if not judge and not grade_by_rule(played.answer, asked):
-            return _Try(played, wrong)
+            return _Try(played, wrong, {})
         if fault := trace_fault(played, self.max_tool_errors):  # before a judge is paid
-            return _Try(played, f"{fault}; answered '{played.answer}'")
-        right, judged = await grade(played.answer, asked, judge)
-        if judged and not right:
-            return _Try(played, f"{wrong} (judged {judged['score']:g}: {judged['reason']})", judged)
-        return _Try(played, "", judged)
+            return _Try(played, f"{fault}; answered '{played.answer}'", {})
+        said: dict[str, dict[str, Any]] = {}
+        if judge:
+            said = await self._judged(judge, asked, played.answer)
+            score, reason = said["judge"]["score"], said["judge"]["reason"]
+            if score != 1.0:
+                return _Try(played, f"{wrong} (judged {score:g}: {reason})", said)
+        if self.check_thoughts:  # last: it is the longest to read
+            decision = await check_thoughts(self.check_thoughts, played)
+            reason = " ".join(decision.verdict.reason.split())
+            said["thoughts"] = {"reason": reason, **decision.facts}
+            if early := sorted(set(decision.verdict.early)):
+                where = ", ".join(map(str, early))
+                return _Try(played, f"early_thought: turn {where}: {reason}; answered '{played.answer}'", said)
+        return _Try(played, "", said)
+
+    async def _judged(self, judge: ModelSettings, asked: Sample, answer: str) -> dict[str, dict[str, Any]]:
+        """What the judge says of an answer, and the second judge, whose failure is noted and fails nothing."""
+        said: dict[str, dict[str, Any]] = {"judge": (await grade(answer, asked, judge)).judged or {}}
+        if self.second_judge:
+            entry: dict[str, Any] = {"answer": answer, "first": said["judge"]["score"]}
+            try:
+                said["second_judge"] = entry | ((await grade(answer, asked, self.second_judge)).judged or {})
+            except ItemError as error:
+                said["second_judge"] = {**entry, "score": None, "error": f"{error.code}: {error.message}"}
+                log(f"second_judge: {error.code}: {error.message}")
+        return said
+
+    def summary(self, rows: Iterable[Row]) -> dict[str, Any]:
+        """How far the two judges agree, if there are two; an answer that the first could not judge failed its item."""
+        if not (self.judge and self.second_judge):
+            return {}
+        scored, unjudged = list[dict[str, Any]](), 0
+        for row in rows:
+            if row.status is Status.FAILED:
+                unjudged += row.reason.startswith("judge_failed: ") and "check_thoughts: " not in row.reason
+            elif row.output:
+                output = json.loads(row.output)
+                kept = row.status is Status.KEPT
+                facts = output["sample"]["provenance"].get("solve", {}) if kept else output
+                scored += facts.get("second_judge", [])
+        found = agreement([entry["first"] for entry in scored], [entry["score"] for entry in scored])
+        facts = replace(found, first_failed=unjudged).facts()
+        return {"agreement": {"first": self.judge.model, "second": self.second_judge.model, **facts}}
 
 
 class _Try(NamedTuple):
-    """One play, why it is not kept, and what the judge said and cost (None if there was no need to ask)."""
+    """One play, why it is not kept, and what models said of it and took, by role (only those that were asked)."""
 
     trajectory: Trajectory
-    fault: str = ""
-    judged: dict[str, Any] | None = None
+    fault: str
+    said: dict[str, dict[str, Any]]

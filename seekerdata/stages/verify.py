@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from seekerdata.load import Load, frame_count, verdict_load
+from seekerdata.load import Load, frame_count, verdict_load, watched_load
 from seekerdata.models import ModelRole, as_content, connect
+from seekerdata.native_video import upload
 from seekerdata.observation import look_at_video
-from seekerdata.prompts import VERIFY
+from seekerdata.prompts import VERIFY, VERIFY_WATCHED, Prompt
 from seekerdata.reference import VP, find_reference, put_vp
 from seekerdata.rewrite import check_target
 from seekerdata.sample import Sample, Target, digest
 from seekerdata.sampling import fps_capped
 from seekerdata.stage import Drop, Item, Stage
-from seekerdata.trajectory import Text
 from seekerdata.verdict import TargetVerdict, decide
 from seekerdata.workspace import Workspace, encode_jpeg, jpeg_uri
 
@@ -28,12 +28,16 @@ __all__ = ["Verify"]
 class Verify(Stage):
     """Keeps questions about one unique target, and says which thing that is and when it must be watched."""
 
+    version = 2
+
     by: Literal["annotations", "model"] = "annotations"
-    """Who decides: the verdicts that come with the data, or a model that is shown the video's frames."""
+    """Who decides: the verdicts that come with the data, or a model that is shown the video."""
     box_reach_s: float = 2.0
     """Without a window, one is taken this far around the annotated box or mask."""
     model: ModelRole | None = None
     """The model of `by: model`; it must see pictures."""
+    show: Literal["auto", "frames"] = "auto"
+    """`auto`: the video itself where the model takes one (`google/...`), else frames with their times."""
     fps: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Frames that the model is shown of each second of the whole video."""
     max_frames: int = Field(default=128, ge=1)
@@ -43,7 +47,18 @@ class Verify(Stage):
 
     shown_frames = frozenset({"model"})
 
+    @property
+    def _watched(self) -> bool:
+        """Whether the model is shown the video itself."""
+        return self.show == "auto" and self.model is not None and self.model.watches_videos
+
+    @property
+    def _prompt(self) -> Prompt:
+        return VERIFY_WATCHED if self._watched else VERIFY
+
     def loads(self, video_s: float | None) -> dict[str, Load]:
+        if self.model and self._watched:
+            return {"model": watched_load(self._prompt.text, self.model.model, video_s)}
         frames = frame_count(self.fps, self.max_frames, video_s)
         return {"model": verdict_load(VERIFY.text, frames, self.max_pixels)} if self.model else {}
 
@@ -56,10 +71,13 @@ class Verify(Stage):
         return self
 
     def fingerprint(self) -> str:
-        """A changed prompt is a changed verdict; what only the other way reads redoes nothing."""
-        if self.model:
-            return digest([self.fingerprint_without(frozenset({"box_reach_s"})), VERIFY.hash])
-        return self.fingerprint_without(frozenset({"model", "fps", "max_frames", "max_pixels"}))
+        """A changed prompt is a changed verdict, and each way to show a video has its own; what only another way reads
+        redoes nothing."""
+        frames = frozenset({"fps", "max_frames", "max_pixels"})
+        if not self.model:
+            return self.fingerprint_without(frames | {"model", "show"})
+        unread = frozenset({"box_reach_s", "show"}) | (frames if self._watched else frozenset())
+        return digest([self.fingerprint_without(unread), self._prompt.hash])
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         """The item with its target settled, or dropped as `<category>: <why>`."""
@@ -92,21 +110,26 @@ class Verify(Stage):
             check_target(verdict, sample.video, sample.question, sample.options)
 
         connect(model)
-        asked = self._shown(sample, workspace)
-        decision = asyncio.run(decide(model, VERIFY, asked, TargetVerdict, check))
+        asked, shown = self._shown(sample, model, workspace)
+        decision = asyncio.run(decide(model, self._prompt, asked, TargetVerdict, check))
         verdict, why = decision.verdict, " ".join(decision.verdict.reason.split())
         if not verdict.is_valid:
             return Drop(reason=f"{verdict.category}: {why}")
-        return _settled(sample, verdict, why), {"recommended_shape": verdict.shape, **decision.facts}
+        return _settled(sample, verdict, why), {"recommended_shape": verdict.shape, **shown, **decision.facts}
 
-    def _shown(self, sample: Sample, workspace: Workspace) -> "list[Content]":
-        """The whole video as stamped frames, then the question as data."""
-        clip = workspace.video(sample.video.path).clip()
-        look = look_at_video(clip, fps_capped(self.fps, self.max_frames), self.max_pixels)
+    def _shown(self, sample: Sample, model: ModelRole, workspace: Workspace) -> "tuple[list[Content], dict[str, Any]]":
+        """The whole video, itself or as stamped frames, then the question as data; and how it was shown."""
+        from inspect_ai.model import ContentText
+
+        video = workspace.video(sample.video.path)
         fields = {"duration_s": round(sample.video.duration_s, 1), "question": sample.question}
-        words = Text(text=VERIFY.item(**fields, options=sample.options))
+        words = ContentText(text=self._prompt.item(**fields, options=sample.options))
+        if self._watched:
+            return [upload(model, video.path), words], {"shown": "video"}
+        look = look_at_video(video.clip(), fps_capped(self.fps, self.max_frames), self.max_pixels)
         pictures = iter(look.pictures)
-        return as_content([*look.blocks, words], lambda _: jpeg_uri(encode_jpeg(np.asarray(next(pictures)))))
+        stamped = as_content(look.blocks, lambda _: jpeg_uri(encode_jpeg(np.asarray(next(pictures)))))
+        return [*stamped, words], {"shown": "frames", "frames": len(look.pictures)}
 
     def _window(self, sample: Sample) -> tuple[float, float] | None:
         times = [s.time_s for s in sample.instance.sightings] if sample.instance else []

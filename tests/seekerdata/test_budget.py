@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import ChatServer, Refused, Request, Said, in_turn
+from servers.openai_server import Called, ChatServer, Refused, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
 
@@ -106,10 +106,25 @@ def test_several_processes_keep_all_they_paid_for(tmp_path: Path) -> None:
         with pytest.raises(SeekerError, match="the budget is spent at filter"):
             run(tmp_path, server.url, {"max_calls": 1}, source=source, engine={"workers": 2})
         paid = len(server.requests)
-        assert 1 <= paid <= 9, "the items under way at most"
+        assert paid == 1, "an item whose cost is not known goes alone"
         assert spent(tmp_path)[0].calls == paid
         run(tmp_path, server.url, {}, source=source)
         assert len(server.requests) == 14, "nothing is paid twice"
+
+
+def test_items_under_way_are_expected_to_cost_what_those_before_them_did(tmp_path: Path) -> None:
+    """Eight at once, three calls each; without foresight the last eight would all be handed out at the limit's edge."""
+
+    def script(request: Request) -> Answer:
+        return GOOD if request.schema else Said("<think>Once more.</think>", calls=(Called("view_visual_prompt"),))
+
+    with ChatServer(script) as server:
+        model = {"model": NAME, "base_url": server.url, "concurrency": 8}
+        source = {"use": "world", "level": 1, "videos": 30, "questions_per_video": 1}
+        solve = {"by": {"use": "model", "model": model}, "rollout": {"max_rounds": 2}}
+        with pytest.raises(SeekerError, match="60 calls of max_calls 60"):
+            run(tmp_path, server.url, {"max_calls": 60}, source=source, filter="rules", solve=solve)
+        assert len(server.requests) == 60 == spent(tmp_path)[0].calls
 
 
 def test_ranks_add_up(tmp_path: Path) -> None:

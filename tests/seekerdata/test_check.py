@@ -52,6 +52,7 @@ BROKEN: list[tuple[str, Callable[[Row], str], Callable[[Row], object]]] = [
     ("qa", check.gold_scores, lambda r: r.update(answer="Q", options=["x", "y"])),
     ("qa", check.gold_scores, lambda r: r.update(answer="", options=[])),
     ("sft", check.opaque_names, lambda r: first_call(r).update(frame_path="/data/a.jpg")),
+    ("sft", check.opaque_names, lambda r: first_call(r).update(frame_path=5, video_path=["video"])),
     ("sft", check.opaque_names, lambda r: user_text(r, Path(r["video_path"]).stem)),
     ("sft", check.true_stamps, lambda r: set_first_frame(r, "time_s", 3.21)),
     ("sft", check.placeholders, lambda r: r["images"].pop()),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seekerdata.exhibit import Piece, Ruler, answer_state, arguments, is_refusal, pieces, spoken, timeline
+from seekerdata.exhibit import Piece, Ruler, answer_state, arguments, pieces, spoken, timeline
 from seekerdata.sample import Sample
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 
@@ -47,9 +47,9 @@ def test_no_answer_is_not_a_wrong_one() -> None:
 
 
 def test_a_refusal_shows_nothing() -> None:
-    assert is_refusal(Turn(role="tool", content=(Text(text="Error: no such video."),)))
-    assert not is_refusal(Turn(role="tool", content=(Text(text="Error: "), frame(1.0))))
-    assert not is_refusal(Turn(role="assistant", content=(Text(text="Error: I am lost."),)))
+    assert Turn(role="tool", content=(Text(text="Error: no such video."),)).refused
+    assert not Turn(role="tool", content=(Text(text="Error: "), frame(1.0))).refused
+    assert not Turn(role="assistant", content=(Text(text="Error: I am lost."),)).refused
 
 
 def test_arguments_are_written_as_a_reader_would() -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Semaphore
 from typing import Any
 
 import pytest
 from conftest import shared
 from hypothesis import given
 from hypothesis import strategies as st
-from servers.openai_server import NO_CHOICES, ChatServer, Dropped, Refused, Said, in_turn
+from servers.openai_server import NO_CHOICES, ChatServer, Dropped, Refused, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 
+from seekerdata.agreement import agreement
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.judge import Judge, JudgeVerdict, agreement, read_scores, read_verdict
+from seekerdata.judge import Judge, JudgeVerdict, read_scores, read_verdict
 from seekerdata.models import ModelSettings
 from seekerdata.prompts import JUDGE, Prompt
 from seekerdata.verdict import Decision
@@ -133,6 +136,67 @@ def test_the_same_content_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(server.requests) == 4
 
 
+class Gate:
+    """A script that answers nobody before it is opened."""
+
+    def __init__(self, reply: Answer) -> None:
+        self.reply, self.asked, self.open = reply, Event(), Event()
+
+    def __call__(self, request: Request) -> Answer:
+        self.asked.set()
+        assert self.open.wait(10)
+        return self.reply
+
+
+@pytest.mark.parametrize("reply", [GOOD, Said("Partly.")])
+def test_threads_that_ask_the_same_at_once_pay_once_and_get_one_outcome(
+    reply: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, waiting = Gate(reply), Semaphore(0)
+
+    def wrap(future: Any) -> Any:
+        waiting.release()
+        return asyncio.wrap_future(future)
+
+    monkeypatch.setattr("seekerdata.judge.wrap_future", wrap)
+    with ChatServer(gate) as server, ThreadPoolExecutor(4) as pool:
+        first = pool.submit(compare, server)
+        assert gate.asked.wait(10)
+        others = [pool.submit(compare, server) for _ in range(3)]
+        assert all(waiting.acquire(timeout=10) for _ in others), "each of them waits for the first"
+        gate.open.set()
+        outcomes = [future.exception() or future.result() for future in (first, *others)]
+        assert len(server.requests) == (1 if reply is GOOD else 2), "a reply that cannot be read is asked again once"
+    assert len(set(map(str, outcomes))) == 1
+    failures = [outcome for outcome in outcomes if isinstance(outcome, ItemError)]
+    assert len({id(failure) for failure in failures}) == (0 if reply is GOOD else 4)
+    assert all((failure.code, failure.retryable) == ("judge_failed", True) for failure in failures)
+
+
+def test_who_waited_for_one_that_was_stopped_asks_itself() -> None:
+    async def both(settings: ModelSettings, gate: Gate) -> Decision[JudgeVerdict]:
+        judge = Judge(settings)
+        first = asyncio.create_task(judge.compare("What falls?", "a cup", "a red cup"))
+        await asyncio.to_thread(gate.asked.wait, 10)
+        second = asyncio.create_task(judge.compare("What falls?", "a cup", "a red cup"))
+        await asyncio.sleep(0)
+        first.cancel()
+        gate.open.set()
+        return await second
+
+    gate = Gate(GOOD)
+    with ChatServer(gate) as server:
+        settings = ModelSettings.model_validate({"model": NAME, "base_url": server.url, "retries": 0})
+        assert asyncio.run(both(settings, gate)).verdict.score == 1
+        assert len(server.requests) == 2
+
+
+def test_another_address_of_the_same_model_is_the_same_judge() -> None:
+    with ChatServer(in_turn(GOOD)) as here, ChatServer(in_turn(HALF)) as there:
+        assert compare(here) == compare(there, concurrency=2, timeout_s=9)
+        assert len(here.requests) == 1 and not there.requests
+
+
 def test_an_unreadable_reply_is_asked_again_once() -> None:
     with ChatServer(in_turn(Said("Partly."), HALF)) as server:
         decision = compare(server)
@@ -165,10 +229,25 @@ def test_a_wrong_key_concerns_every_item() -> None:
 def test_agreement_is_counted() -> None:
     found = agreement([1, 1, 0, 0.5, None, 1], [1, 0, 0, 0.5, 1, None])
     assert found.counts == {(0, 0): 1, (0.5, 0.5): 1, (1, 0): 1, (1, 1): 1}
-    assert (found.missing, found.exact) == (2, 0.75)
-    assert found.kappa == pytest.approx((0.75 - 0.3125) / (1 - 0.3125))
-    assert agreement([1, 0], [0, 1]).kappa == pytest.approx(-1)
-    assert agreement([1, 1], [1, 1]).kappa is None and agreement([1, 1], [1, 1]).exact == 1
-    assert agreement([None], [1]) == agreement([1], [None])
+    assert (found.answers, found.first_failed, found.second_failed, found.exact) == (4, 1, 1, 0.75)
+    assert found.kappa() == pytest.approx((0.75 - 0.3125) / (1 - 0.3125))
+    assert agreement([1, 0], [0, 1]).kappa() == pytest.approx(-1)
+    same = agreement([1, 1], [1, 1])
+    assert (same.exact, same.kappa(), same.kappa(2)) == (1, None, None)
+    nothing = agreement([None], [None])
+    assert (nothing.answers, nothing.exact, nothing.kappa(2), nothing.first_failed) == (0, None, None, 1)
     with pytest.raises(ValueError):
         agreement([1], [])
+
+
+def test_kappa_weighs_how_far_two_scores_are_apart() -> None:
+    near, far = agreement([1, 1, 0, 0], [1, 0.5, 0, 0]), agreement([1, 1, 0, 0], [1, 0, 0, 0])
+    assert [near.kappa(power) for power in (0, 1, 2)] == pytest.approx([0.6, 0.75, 6 / 7])
+    assert [far.kappa(power) for power in (0, 1, 2)] == pytest.approx([0.5, 0.5, 0.5])
+    facts = near.facts()
+    assert facts["table"] == {
+        "1": {"1": 1, "0.5": 1, "0": 0},
+        "0.5": {"1": 0, "0.5": 0, "0": 0},
+        "0": {"1": 0, "0.5": 0, "0": 2},
+    }
+    assert (facts["answers"], facts["exact"], facts["kappa_quadratic"]) == (4, 0.75, 0.8571)

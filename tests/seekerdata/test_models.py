@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from servers.openai_server import Reply as Answer
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.models import ModelSettings, ask, probe, said_of, without_secrets
 from seekerdata.rollout import Reply
+from seekerdata.run_log import logging
 from seekerdata.trajectory import StopReason
 
 KEY = "sk-local-0123456789"
@@ -73,10 +75,10 @@ def test_a_reply_has_its_words_and_its_usage() -> None:
         (Refused(500), 3),
         (Refused(503), 3),
         (Dropped(), 3),
-        (TRUNCATED, 1),
-        (NO_CHOICES, 1),
-        (Raw(b""), 1),
-        (Raw(b"<html>busy</html>"), 1),
+        (TRUNCATED, 3),
+        (NO_CHOICES, 3),
+        (Raw(b""), 3),
+        (Raw(b"<html>busy</html>"), 3),
         (Refused(403), 1),
     ],
 )
@@ -85,7 +87,8 @@ def test_a_fault_that_stays_is_a_retryable_failure(fault: Answer, attempts: int,
         say(server)
     assert (caught.value.code, caught.value.retryable) == ("model_failed", True)
     assert caught.value.message.startswith(f"{NAME}: ") and "\n" not in caught.value.message
-    assert (len(server.requests), len(pauses)) == (attempts, attempts - 1), "retries are bounded"
+    assert len(server.requests) == attempts, "retries are bounded"
+    assert len(pauses) == (0 if fault is NO_CHOICES else attempts - 1)
 
 
 @pytest.mark.parametrize("fault", [Refused(429, retry_after="1"), Refused(502), Dropped()])
@@ -93,6 +96,18 @@ def test_a_fault_that_passes_is_not_noticed(fault: Answer, pauses: list[float]) 
     with ChatServer(in_turn(fault, Said("fine"))) as server:
         assert say(server).text == "fine"
     assert set(server.counts.values()) == {2}
+
+
+def test_a_server_that_asks_for_a_pause_gets_it_and_the_log_says_so(pauses: list[float], tmp_path: Path) -> None:
+    faults = (Refused(429, f"slow down {KEY}", retry_after="45"), Refused(503), TRUNCATED, NO_CHOICES)
+    with ChatServer(in_turn(*faults, Said("fine"))) as server, logging(tmp_path, "filter 7"):
+        assert say(server, retries=4).text == "fine"
+    assert pauses[0] == 45 and 2 <= pauses[1] <= 3 and 4 <= pauses[2] <= 6, pauses
+    lines = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.split()[1:3] for line in lines] == [["filter", "7:"]] * 4
+    for line, words in zip(lines, ("45.0 s: RateLimitError", "503", "JSONDecodeError", "empty reply"), strict=True):
+        assert words in line
+    assert KEY not in "".join(lines)
 
 
 def test_a_stalled_server_is_given_up() -> None:

@@ -37,11 +37,18 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def play(
-    server: ChatServer, sample: Sample, video: Video, prompts: list[PromptFrame], calls: str = "native", **changes: Any
+    server: ChatServer,
+    sample: Sample,
+    video: Video,
+    prompts: list[PromptFrame],
+    calls: str = "native",
+    limits: dict[str, int] | None = None,
+    **changes: Any,
 ) -> Trajectory:
     settings = {"model": NAME, "base_url": server.url, "retries": 0, **changes}
     policy = make("policies", {"use": "model", "model": settings, "calls": calls})
-    return asyncio.run(rollout(policy, sample, video, prompts, RolloutSettings(overview_max_frames=6)))
+    shown = RolloutSettings.model_validate({"overview_max_frames": 6, **(limits or {})})
+    return asyncio.run(rollout(policy, sample, video, prompts, shown))
 
 
 def written(call: Called) -> str:
@@ -152,6 +159,44 @@ def test_every_ending_has_a_name(
     with ChatServer(in_turn(said)) as server:
         trajectory = play(server, sample, video, prompts)
     assert (trajectory.stop, trajectory.answer) == (stop, "")
+
+
+@pytest.mark.parametrize(
+    ("limits", "stop", "requests", "pictures"),
+    [
+        ({"max_frames": 6}, StopReason.MAX_FRAMES, 1, 6),
+        ({"max_frames": 10}, StopReason.MAX_FRAMES, 2, 7),
+        ({"max_frames": 11}, StopReason.ANSWERED, 3, 11),
+        ({"max_tokens": 110}, StopReason.TOO_LONG, 1, 6),
+        ({"max_tokens": 220}, StopReason.TOO_LONG, 2, 7),
+        ({"max_tokens": 221}, StopReason.ANSWERED, 3, 11),
+        ({"max_rounds": 1}, StopReason.MAX_ROUNDS, 2, 7),
+    ],
+)
+@pytest.mark.parametrize("calls", ["native", "text"])
+def test_a_play_ends_at_its_limits(
+    calls: str,
+    limits: dict[str, int],
+    stop: StopReason,
+    requests: int,
+    pictures: int,
+    sample: Sample,
+    video: Video,
+    prompts: list[PromptFrame],
+) -> None:
+    said = [(VIEW,), (CROP,)] if calls == "native" else [(), ()]
+    words = ["", ""] if calls == "native" else [written(VIEW), written(CROP)]
+    script = in_turn(*(Said(text, made) for text, made in zip(words, said, strict=True)), ANSWER)
+    with ChatServer(script) as server:
+        trajectory = play(server, sample, video, prompts, calls=calls, limits=limits)
+    assert (trajectory.stop, trajectory.answer) == (stop, "B" if stop == StopReason.ANSWERED else "")
+    assert len(server.requests) == requests
+    assert len(trajectory.images) == pictures == len(server.requests[-1].images), "what was not sent is not recorded"
+
+
+def test_limits_that_leave_no_room_for_the_overview_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match="no room for an overview of 256 frames"):
+        RolloutSettings(max_frames=100)
 
 
 @pytest.mark.parametrize("fault", [Refused(500), Refused(429, retry_after="60"), Stalled()])

@@ -35,6 +35,7 @@ SAID = {
     "options": ["A cup.", "<vp> gives nothing.", "A hat", "His  bag"],
     "shape": "ellipse",
 }
+SHOWN = {"shown": "frames", "frames": 5}
 REJECTED = {
     **SAID,
     **{"is_valid": False, "category": "ambiguous", "reason": "two red\ncoats", "description": "", "tag": ""},
@@ -72,7 +73,7 @@ def test_a_kept_item_has_its_target_and_what_it_took(asked: Sample, clip_path: P
     assert (target.window_s, target.reason, target.event_s) == ((2.0, 8.0), "only one red coat", (4.0, 5.0))
     assert target.vp_question == SAID["question"] and list(target.vp_options) == SAID["options"]
     cost = {"model": NAME, "prompt": VERIFY.hash, "calls": 1, "input_tokens": 100, "output_tokens": 10}
-    assert done.sample.provenance == {"verify": {"by": "model", "recommended_shape": "ellipse"} | cost}
+    assert done.sample.provenance == {"verify": {"by": "model", "recommended_shape": "ellipse", **SHOWN} | cost}
     untouched = (done.sample.question, done.sample.options, done.sample.answer)
     assert untouched == (asked.question, asked.options, asked.answer)
 

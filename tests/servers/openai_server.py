@@ -9,8 +9,10 @@ import hashlib
 import json
 import re
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -149,6 +151,17 @@ def in_turn(*replies: Reply) -> Script:
     return script
 
 
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    """Hundreds may call at once."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed is no error of the server; all else is said."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 class ChatServer:
     """`with ChatServer(script) as server:` listens on a free loopback port; `server.url` is the base URL."""
 
@@ -160,9 +173,10 @@ class ChatServer:
         self.counts: Counter[str] = Counter()
         """How often each conversation (by hash of its messages) was asked."""
         self.closing = Event()
+        self.sockets: set[socket.socket] = set()
+        """Connections that are open and not stalled; clients keep them for the next request."""
         self._lock = Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
+        self._http = _Http(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
     def __enter__(self) -> "ChatServer":
@@ -175,6 +189,9 @@ class ChatServer:
         self.closing.set()
         self._http.shutdown()
         self._http.server_close()
+        for connection in list(self.sockets):
+            with suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RDWR)
 
     def reply(self, request: Request) -> Reply:
         """Count a request and say what its reply is."""
@@ -193,11 +210,23 @@ class ChatServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def setup(self) -> None:
+                super().setup()
+                server.sockets.add(self.connection)
+
+            def finish(self) -> None:
+                server.sockets.discard(self.connection)
+                with suppress(OSError):  # a client that was killed takes no last words
+                    super().finish()
+
             def log_message(self, format: str, *args: Any) -> None:
                 """Nothing: a test server is quiet."""
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                data = self.rfile.read(length := int(self.headers["Content-Length"]))
+                if len(data) < length:  # the client was killed while it sent
+                    return
+                body = json.loads(data)
                 if self.path != "/v1/chat/completions":
                     self._send(404, error_body(f"no {self.path}"))
                     return
@@ -214,6 +243,7 @@ class ChatServer:
                     case Raw():
                         self._send(200, reply.data)
                     case Stalled():
+                        server.sockets.discard(self.connection)
                         server.closing.wait()
                         self.close_connection = True
                     case Dropped():

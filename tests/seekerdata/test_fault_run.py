@@ -1,0 +1,166 @@
+"""A whole build by models over a server at its worst: every fault happens, and kills; all counts add up exactly."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from clips import make_clip
+from conftest import ROOT
+from servers.annotator import FAULTS, Annotator, Faults, Known, role_of
+from servers.openai_server import ChatServer, Request
+
+from seekerdata.build import STAGES
+from seekerdata.ledger import Ledger
+
+KEY = "sk-local-0123456789"
+NAME = "openai-api/local/any"
+RETRIES = 4
+REPEATED = "again in"
+"""In lines of the log that stand for another request within the same call."""
+OPTIONS = ["It moves to the right.", "It stays.", "It grows.", "It turns."]
+
+
+def rows(count: int) -> list[Known]:
+    return [
+        Known(
+            id=f"q{n}",
+            question=f"In scene number {n}, what does the white square do?",
+            words="the white square",
+            tag="small white square on grey",
+            window_s=(0.5, 1.5),
+            answer="A" if n % 2 else "To the right.",
+        )
+        for n in range(count)
+    ]
+
+
+def folder_of(known: list[Known], folder: Path) -> Path:
+    """Two clips with all the questions about them, every other one with options; boxes are annotated."""
+    videos = [make_clip(folder / f"videos/{name}.mp4").name for name in ("a", "b")]
+    with open(folder / "questions.jsonl", "w") as file:
+        for n, row in enumerate(known):
+            box = {"time": 1.0, "xyxy": [19, 17, 33, 31]}
+            given = {"options": OPTIONS, "answer": "A"} if row.answer == "A" else {"answer": OPTIONS[0]}
+            fields = {"id": row.id, "video": videos[n % 2], "question": row.question, "annotations": {"box": box}}
+            file.write(json.dumps({**fields, **given}) + "\n")
+    return folder
+
+
+def recipe(folder: Path, out: Path, url: str, workers: int) -> Path:
+    model = {"model": NAME, "base_url": url, "concurrency": 24, "timeout_s": 5, "retries": RETRIES}
+    judged = {"by": "model", "model": model}
+    values = {
+        "name": "faults",
+        "out": str(out),
+        "source": {"use": "jsonl", "path": str(folder)},
+        "filter": judged,
+        "verify": {**judged, "max_frames": 2},
+        "render": judged,
+        "solve": {
+            "by": {"use": "model", "model": model},
+            "judge": model,
+            "tries": 3,
+            "rollout": {"overview_max_frames": 2, "tools": {"crop_max_frames": 4}},
+        },
+        "dataset": {"media": "embedded"},
+        "engine": {"workers": workers},
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(json.dumps(values))
+    return path
+
+
+def run(path: Path, server: ChatServer, kill_after: int = 0) -> int:
+    """Run the command to its end; or kill it, with its workers, when the server has seen so many requests."""
+    command = [sys.executable, "-m", "seekerdata.cli", "build", str(path)]
+    environment = {**os.environ, "LOCAL_API_KEY": KEY}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
+        while kill_after and process.poll() is None and len(server.requests) < kill_after:
+            time.sleep(0.02)
+        if kill_after:
+            process.kill()
+            process.wait()
+            while server.sockets:  # what its workers had sent is still counted
+                time.sleep(0.02)
+        return process.wait(timeout=600)
+
+
+def finished(out: Path) -> set[tuple[str, str]]:
+    """The (stage, id) that need not be done again."""
+    ledger = Ledger(out / "run.db")
+    try:
+        return {(stage, row.id) for stage in STAGES for row in ledger.rows(stage) if not row.retryable}
+    finally:
+        ledger.close()
+
+
+def repeats(out: Path) -> Counter[tuple[str, str]]:
+    """How often the log says that a request was made once more, by (stage, id)."""
+    lines = [line.split(maxsplit=3) for line in (out / "run.log").read_text().splitlines()]
+    return Counter((stage, name.removesuffix(":")) for _, stage, name, text in lines if REPEATED in text)
+
+
+def status_counts(out: Path, stage: str) -> Counter[str]:
+    return Counter(json.loads(line)["status"] for line in (out / f"{stage}.jsonl").read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "kills"),
+    [(40, 1, (90,)), pytest.param(500, 2, (700, 900, 1100), marks=pytest.mark.slow)],
+)
+def test_nothing_is_lost_and_nothing_paid_twice(
+    count: int, workers: int, kills: tuple[int, ...], tmp_path: Path
+) -> None:
+    known = rows(count)
+    annotator = Annotator(known)
+    faults = Faults(annotator)
+    lost: Counter[tuple[str, str]] = Counter()
+    unsaid: Counter[tuple[str, str]] = Counter()
+
+    def whose(request: Request) -> tuple[str, str]:
+        role = role_of(request)
+        return ("solve" if role == "judge" else role), annotator.known(request).id
+
+    with ChatServer(faults, key=KEY) as server:
+        path, out = recipe(folder_of(known, tmp_path / "data"), tmp_path / "run", server.url, workers), tmp_path / "run"
+        for kill_after in kills:
+            start, logged = len(server.requests), repeats(out) if out.exists() else Counter()
+            assert run(path, server, start + kill_after) == -signal.SIGKILL
+            done = finished(out)
+            lost.update(key for key in map(whose, server.requests[start:]) if key not in done)
+            unsaid.update({key: n for key, n in (repeats(out) - logged).items() if key not in done})
+            paid, after = done, len(server.requests)
+        assert run(path, server) == 0
+        assert not paid & {whose(request) for request in server.requests[after:]}, "nothing finished is asked again"
+        asked = len(server.requests)
+        assert run(path, server) == 0 and len(server.requests) == asked, "nothing is left to do"
+    ledger = Ledger(out / "run.db")
+    (spent,) = ledger.spent()
+    ledger.close()
+    assert asked == spent.calls + repeats(out).total() + lost.total() - unsaid.total()
+    assert set(faults.happened) == set(FAULTS), "all faults happened"
+    assert max(server.counts.values()) <= (1 + RETRIES) * (1 + len(kills)), "retries are bounded"
+    check_rows(out, count)
+    assert KEY.encode() not in b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+def check_rows(out: Path, count: int) -> None:
+    """Every question has one row at every stage it reaches, and what it did not pass says why."""
+    reached = count
+    for stage in STAGES[:-1]:
+        counts = status_counts(out, stage)
+        assert counts.total() == reached, stage
+        reached = counts["kept"]
+    assert reached >= 0.7 * count
+    for line in (out / "run.log").read_text().splitlines():
+        assert re.match(r"\d{4}-\d\d-\d\dT[\d:]+Z (filter|verify|render|solve) q\d+: ", line)
+    failures = [json.loads(line) for stage in STAGES for line in (out / f"{stage}.jsonl").read_text().splitlines()]
+    reasons = {row["reason"].split(":")[0] for row in failures if row["status"] == "failed"}
+    assert reasons == {"model_refused"}, "all other faults pass within the run"
