@@ -18,6 +18,7 @@ from seekerdata.dataset import DatasetSettings
 from seekerdata.errors import SeekerError
 from seekerdata.ledger import Ledger, Row
 from seekerdata.load import Retention
+from seekerdata.outcome import decide_all
 from seekerdata.output import write_output
 from seekerdata.plugin import load, names, picked, spelled_out
 from seekerdata.recipe import Recipe
@@ -221,7 +222,8 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
     else:
         ids = ledger.ids(_before(name), Status.KEPT)
         total = len(ids)
-        assigned = worker.assign(map(_item, ledger.whole(_before(name)))) if worker.sees_all else {}
+        whole = map(_item, ledger.whole(_before(name)))
+        assigned = worker.assign(whole, run.workspace) if worker.sees_all else {}
         work = _pending(name, worker, _outputs(_before(name), ids, ledger), assigned, run, found)
     run.watch.stage(name, total)
     ledger.begin(name)
@@ -236,6 +238,8 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
     if stopped:
         again = "finished work is kept, raise the budget and run the same command again to go on"
         raise SeekerError(f"the budget is spent at {name}: {stopped[0]}; {again}")
+    if isinstance(worker, Stage) and worker.decides:
+        decide_all(name, worker, assigned, ledger)
     summary = worker.summary(ledger.rows(name)) if isinstance(worker, Stage) else {}
     return {"name": name, **ledger.counts(name), "made": made, **summary}
 
@@ -252,14 +256,20 @@ def _pending(
     fingerprint = worker.fingerprint()
     for given in givens:
         share = assigned.get(given.id)
-        key = digest([fingerprint, given.digest, share])
-        row = run.ledger.find(name, given.id, key)
-        again = row and (row.retryable or (row.status is Status.FAILED and isinstance(worker, Source)))
-        if row and not again:  # a row that could not be read is read again: its file may have been mended
-            found.append((given.id, key))
+        tasks = worker.tasks(share) if isinstance(worker, Stage) else [share]
+        keys = [digest([fingerprint, given.digest, task]) for task in tasks]
+        rows = filter(None, (run.ledger.find(name, given.id, key) for key in keys))
+        row = next((row for row in rows if not _again(row, worker)), None)
+        if row:
+            found.append((given.id, row.key))
             run.watch.row(row, made=False)
         else:
-            yield engine.Work(name, given.id, key, worker, given.value, share, run.workspace)
+            yield engine.Work(name, given.id, keys[0], worker, given.value, tasks[0], run.workspace)
+
+
+def _again(row: Row, worker: Source | Stage) -> bool:
+    """Whether an earlier row is made again; one that could not be read is: its file may have been mended."""
+    return row.retryable or (row.status is Status.FAILED and isinstance(worker, Source))
 
 
 def _affordable(

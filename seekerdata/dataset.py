@@ -13,6 +13,7 @@ import numpy as np
 import PIL.Image
 from pydantic import BaseModel, ConfigDict
 
+from seekerdata.control import CONTROLS
 from seekerdata.errors import SeekerError
 from seekerdata.instructions import first_turns
 from seekerdata.observation import Observation, PromptFrame, materialise
@@ -55,6 +56,7 @@ def features(config: str) -> Any:
     asked |= {"window_s": List(real), "event_s": List(real), "needs_mark": yes, "needs_crop": yes}
     mark = {"shape": text, "colour": text, "phrase": text, "frame_time_s": real}
     mark |= {"box_xyxy": List(real), "mask": Json(), "image": Picture(), "raw_image": Picture()}
+    asked |= {f"right_{name}": real for name in CONTROLS}
     message = {"role": text, "content": List(Json()), "tool_calls": List(Json())}
     message |= {"tool_call_id": text, "loss": yes}
     media = {"tools": List(Json()), "images": List(Picture()), "media": text}
@@ -63,19 +65,20 @@ def features(config: str) -> Any:
         "sft": {"messages": List(message), "kind": text, "policy": text, "calls": whole} | asked,
         "rl": {"prompt": List(message), "task": text, "pass_rate": real, "pass_k": whole} | asked,
     }
+    columns["rl"] |= {"choice_question": text, "options": List(text)}
     extra = media if config != "qa" else {}
     return Features({"id": text} | columns[config] | extra | mark | video | {"provenance": Json()})
 
 
-def qa_row(item: Item, workspace: Workspace) -> dict[str, Any]:
-    """One visual-prompt question."""
+def qa_row(item: Item, workspace: Workspace, selected: Sample | None = None) -> dict[str, Any]:
+    """One visual-prompt question; `selected` is its sample after the selection, which may have tested it."""
     sample = item.sample
     facts = {
         "options": list(sample.options),
         "answer_text": sample.answer_text,
         "text_question": sample.text_question,
     }
-    return _common(sample, workspace) | facts
+    return _common(sample, workspace) | facts | _removal(selected or sample)
 
 
 def sft_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
@@ -96,14 +99,21 @@ def sft_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
 
 
 def rl_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
-    """One question without options, its first two turns, and the truth that rewards need."""
+    """One question without options, its first two turns, and the truth that rewards need.
+
+    `choice_question` and `options` are what it was as multiple choice; empty if it never was.
+    """
     sample, trajectory = item.sample, item.trajectory
     assert trajectory is not None, "solve leaves a trajectory"
     overview = Observation(trajectory.turns[1].content[:-1])
-    turns = first_turns(sample.question, (), overview, "tool", sample.video.duration_s, ["prompt_1"])
-    pictures = _embedded(item, turns, workspace) if media == "embedded" else []
     tried = sample.provenance.get("select", {})
+    question = tried.get("open_question", {}).get("question") or sample.question
+    turns = first_turns(question, (), overview, "tool", sample.video.duration_s, ["prompt_1"])
+    pictures = _embedded(item, turns, workspace) if media == "embedded" else []
     facts = {
+        "question": question,
+        "choice_question": sample.question if sample.options else "",
+        "options": list(sample.options),
         "prompt": messages(turns),
         "answer": sample.answer_text,
         "task": "open_ended",
@@ -227,6 +237,7 @@ def _common(sample: Sample, workspace: Workspace) -> dict[str, Any]:
         "event_s": list(target.event_s or ()),
         "needs_mark": target.needs_mark,
         "needs_crop": target.needs_crop,
+        **_removal(sample),
         "shape": prompt.shape,
         "colour": prompt.colour,
         "phrase": prompt.phrase,
@@ -243,6 +254,12 @@ def _common(sample: Sample, workspace: Workspace) -> dict[str, Any]:
         "video_licence": video.licence,
         "provenance": sample.provenance,
     }
+
+
+def _removal(sample: Sample) -> dict[str, float | None]:
+    """Shares of right tries with something taken away; None where that was not tested."""
+    tests = sample.provenance.get("select", {}).get("removal", {}).get("tests", {})
+    return {f"right_{name}": tests.get(name, {}).get("pass_rate") for name in CONTROLS}
 
 
 def shown(sample: Sample, turns: Iterable[Turn], workspace: Workspace) -> list[PIL.Image.Image]:

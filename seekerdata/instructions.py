@@ -14,6 +14,11 @@ from seekerdata.trajectory import Text, Turn
 Mode = Literal["direct", "reasoning", "tool"]
 
 ROLE = "You answer a question about one thing in a video. The frames of the video come with their times."
+BLIND_ROLE = (
+    "You answer a question about one thing in a video. You are not shown the video: give the answer that the words of "
+    "the question make most likely."
+)
+"""For a play without any frame."""
 FORMATS: dict[str, str] = {
     "direct": "Give only the answer, no other words.",
     "reasoning": "Think first, then answer: <think>your thoughts</think><answer>the answer</answer>",
@@ -70,7 +75,7 @@ def first_turns(
     prompt_names: Sequence[str] = (),
 ) -> tuple[Turn, Turn]:
     """The system turn and the user turn: overview frames with times, names for the tools, the question."""
-    system = Turn(role="system", content=(Text(text=f"{ROLE} {FORMATS[mode]}"),))
+    system = Turn(role="system", content=(Text(text=f"{ROLE if overview.blocks else BLIND_ROLE} {FORMATS[mode]}"),))
     names = f"The video is video ({duration_s:.1f} s)."
     if prompt_names:
         names += f" The visual prompt frame is {', '.join(prompt_names)}."

@@ -127,6 +127,10 @@ class Ledger:
         """Ids of the run's rows of a stage with this status, sorted."""
         return [row[0] for row in self._current(stage, "r.id", status)]
 
+    def keys(self, stage: str) -> list[tuple[str, str]]:
+        """Id and key of the run's rows of a stage, sorted by id."""
+        return [(item_id, key) for item_id, key in self._current(stage, "r.id, r.key")]
+
     def whole(self, stage: str) -> Iterator[str]:
         """The JSON of every item that a stage kept, also for a rank: there, as the run's own ledger has them."""
         if self._whole is None:

@@ -68,6 +68,10 @@ class Load(NamedTuple):
         """The same for this many items, in whole numbers."""
         return Load(*(round(figure * items) for figure in self))
 
+    def plus(self, other: "Load") -> "Load":
+        """What both take."""
+        return Load(*(a + b for a, b in zip(self, other, strict=True)))
+
 
 def text_tokens(*texts: str, chars: int = 0) -> int:
     """Tokens of texts, and of so many characters more."""

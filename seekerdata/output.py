@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from seekerdata.card import fill_dataset_card
 from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row, write_config
 from seekerdata.ledger import Ledger, Row
+from seekerdata.overlap import read_benchmarks
 from seekerdata.plugin import describe
+from seekerdata.sample import Sample
 from seekerdata.stage import Item, Status
 from seekerdata.workspace import Workspace, room_needed, write_atomically
 
@@ -62,6 +64,7 @@ def write_output(
         "recipe": resolved(recipe),
         "rows": rows,
         "stages": stages,
+        "overlap": {"rows": balance(ledger)["overlap"], "benchmarks": _benchmarks(recipe, workspace)},
         "files": {f"{p.relative_to(out)}": hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
         "versions": versions(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -87,7 +90,8 @@ def _published(recipe: "BuildRecipe") -> dict[str, Any]:
     """The recipe as a card shows it: without what is this machine's or this purse's: folders, processes, prices."""
     written = {key: value for key, value in resolved(recipe).items() if key not in _PRIVATE}
     source = {k: Path(v).name if k == "path" else v for k, v in written["source"].items()}
-    return {**written, "source": source}
+    select = {**written["select"], "benchmarks": [Path(path).name for path in written["select"]["benchmarks"]]}
+    return {**written, "source": source, "select": select}
 
 
 def versions() -> dict[str, str]:
@@ -132,7 +136,7 @@ def _write_dataset(
     watch.stage("dataset", None)
     media = recipe.dataset.media
     makers: dict[str, Iterator[dict[str, Any]]] = {
-        "qa": (qa_row(item, workspace) for item in _items(ledger, "render")),
+        "qa": (qa_row(item, workspace, _selected(recipe, ledger, item)) for item in _items(ledger, "render")),
         "sft": (sft_row(item, workspace, media) for item in _items(ledger, "select") if "sft" in item.sets),
         "rl": (rl_row(item, workspace, media) for item in _items(ledger, "select") if "rl" in item.sets),
     }
@@ -149,6 +153,18 @@ def _write_dataset(
     return rows
 
 
+def _benchmarks(recipe: "BuildRecipe", workspace: Workspace) -> list[dict[str, Any]]:
+    """What videos were compared with, and which of a benchmark's could not be read."""
+    read = read_benchmarks(recipe.select.benchmarks, workspace)
+    return [{"name": b.name, "files": len(b.files), "names": len(b.names), "unreadable": b.unreadable} for b in read]
+
+
+def _selected(recipe: "BuildRecipe", ledger: Ledger, item: Item) -> Sample | None:
+    """The sample as the selection kept it, if that has tested it."""
+    row = ledger.current("select", item.sample.id) if recipe.select.removal_tests else None
+    return Item.model_validate_json(row.output).sample if row and row.status is Status.KEPT else None
+
+
 def _watched(rows: Iterator[dict[str, Any]], watch: "Watch") -> Iterator[dict[str, Any]]:
     for row in rows:
         yield row
@@ -158,7 +174,7 @@ def _watched(rows: Iterator[dict[str, Any]], watch: "Watch") -> Iterator[dict[st
 def balance(ledger: Ledger) -> dict[str, dict[str, int]]:
     """How many rows have each shape, colour, dimension, answer letter, licence and kind of play."""
     counts: dict[str, Counter[str]] = {
-        name: Counter() for name in ("shape", "colour", "dimension", "answer", "licence", "origin", "play")
+        name: Counter() for name in ("shape", "colour", "dimension", "answer", "licence", "origin", "play", "overlap")
     }
     for item in _items(ledger, "render"):
         sample = item.sample
@@ -170,6 +186,8 @@ def balance(ledger: Ledger) -> dict[str, dict[str, int]]:
         counts["licence"][sample.video.licence or "not said"] += 1
         counts["origin"][sample.video.origin or "not said"] += 1
     for item in _items(ledger, "select"):
+        for hit in item.sample.provenance.get("select", {}).get("overlap", ()):
+            counts["overlap"][f"{hit['benchmark']}, by {hit['by']}"] += 1
         if item.trajectory:
             counts["play"][f"{item.trajectory.kind}, {len(item.trajectory.calls)} calls"] += 1
     return {name: dict(sorted(counter.items())) for name, counter in counts.items()}

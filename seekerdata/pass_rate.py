@@ -1,18 +1,23 @@
-"""PassRate: how many of k tries a policy answers a question right, asked openly and played with the real tools.
+"""PassRate: how many of k tries a policy answers a question right, played with the real tools.
 
-A policy meets the question exactly as an `rl` row asks it: without options. Tries differ as `Policy.trying` says.
+Asked as it will be trained: an `rl` row openly. Tries differ as `Policy.trying` says, plays as their `Control` says.
 """
 
 import asyncio
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from seekerdata.control import WHOLE, Control
+from seekerdata.grade import grade
+from seekerdata.models import ModelSettings
 from seekerdata.observation import PromptFrame
-from seekerdata.reward import accuracy_by_rule
 from seekerdata.rollout import Policy, RolloutSettings, rollout
 from seekerdata.sample import Sample
 from seekerdata.trajectory import Trajectory
 from seekerdata.workspace import Workspace
+
+_SCORED = ("score", "reason", "repaired")
+"""Facts of one verdict; the others are the same for all, or are summed."""
 
 
 class PassRate(NamedTuple):
@@ -23,35 +28,59 @@ class PassRate(NamedTuple):
     stops: dict[str, int]
     """Tries by the reason they ended."""
     usage: dict[str, int]
+    judge: dict[str, Any]
+    """Who judged the answers that words could not, and what it took; empty if nobody had to."""
 
     @property
     def rate(self) -> float:
         return self.passes / self.k
 
+    def facts(self) -> dict[str, Any]:
+        """For provenance."""
+        facts = {"pass_rate": self.rate, **self._asdict()}
+        return facts if self.judge else {name: value for name, value in facts.items() if name != "judge"}
 
-def measure(policy: Policy, sample: Sample, workspace: Workspace, settings: RolloutSettings, k: int) -> PassRate:
+
+class Trying(NamedTuple):
+    """Who tries, how, and who judges."""
+
+    policy: Policy
+    settings: RolloutSettings
+    k: int
+    judge: ModelSettings | None = None
+
+
+def measure(trying: Trying, asked: Sample, workspace: Workspace, control: Control = WHOLE) -> PassRate:
     """Play a question k times, all tries at once.
 
     Raises:
-        ItemError: the video cannot be shown, or a model gives no reply: a try that did not happen is not a wrong one.
+        ItemError: the video cannot be shown, a model gives no reply, or the judge fails: a try that did not happen or
+            was not judged is not a wrong one.
     """
-    asked = sample.model_copy(update={"options": (), "answer": sample.answer_text})
-    played = asyncio.run(_tries(policy, asked, workspace, settings, k))
-    usage = Counter[str]()
+    return asyncio.run(_measure(trying, asked, workspace, control))
+
+
+async def _measure(trying: Trying, asked: Sample, workspace: Workspace, control: Control) -> PassRate:
+    played = await _tries(trying, asked, workspace, control)
+    grades = await asyncio.gather(*(grade(t.answer, asked, trying.judge) for t in played))
+    usage, judged = Counter[str](), Counter[str]()
+    who: dict[str, Any] = {}
     for trajectory in played:
         usage.update(trajectory.usage)
+    for verdict in (g.judged for g in grades if g.judged):
+        facts = {name: value for name, value in verdict.items() if name not in _SCORED}
+        judged.update({name: value for name, value in facts.items() if isinstance(value, int)})
+        who |= {name: value for name, value in facts.items() if not isinstance(value, int)}
     stops = Counter(str(trajectory.stop) for trajectory in played)
-    return PassRate(k, sum(is_right(trajectory.answer, asked) for trajectory in played), dict(stops), dict(usage))
+    return PassRate(trying.k, sum(g.right for g in grades), dict(stops), dict(usage), who | dict(judged))
 
 
-def is_right(answer: str, asked: Sample) -> bool:
-    """Whether an open answer is right. The one place for a judge: rules only know the gold answer's own words."""
-    return accuracy_by_rule(answer, asked.answer) == 1.0
-
-
-async def _tries(
-    policy: Policy, asked: Sample, workspace: Workspace, settings: RolloutSettings, k: int
-) -> list[Trajectory]:
-    prompts = [PromptFrame(workspace.picture(p.image), p.time_s) for p in asked.visual_prompts]
+async def _tries(trying: Trying, asked: Sample, workspace: Workspace, control: Control) -> list[Trajectory]:
+    pictures = [(p.image if control.marked else p.raw_image, p.time_s) for p in asked.visual_prompts]
+    prompts = [PromptFrame(workspace.picture(image), time_s) for image, time_s in pictures]
     video = workspace.video(asked.video.path)
-    return await asyncio.gather(*(rollout(policy.trying(n), asked, video, prompts, settings) for n in range(k)))
+    plays = (
+        rollout(trying.policy.trying(n), asked, video, prompts, trying.settings, control=control)
+        for n in range(trying.k)
+    )
+    return await asyncio.gather(*plays)

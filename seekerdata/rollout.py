@@ -14,10 +14,11 @@ import numpy as np
 import PIL.Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from seekerdata.control import WHOLE, Control
 from seekerdata.dialect import read_calls
 from seekerdata.instructions import FORMATS, LAST_LOOK, NO_LOOK_LEFT, ROLE, Mode, escape_markers, first_turns
 from seekerdata.load import LOOKS, QUESTION_CHARS, TURN_TOKENS, Load, frame_count, frame_tokens, text_tokens
-from seekerdata.observation import Observation, PromptFrame, look_at_video
+from seekerdata.observation import Observation, PromptFrame, look_at_prompt, look_at_video
 from seekerdata.plugin import Plugin
 from seekerdata.sample import Sample
 from seekerdata.tools import ToolSettings, VideoTools, call, refusal, tool_schemas
@@ -53,21 +54,28 @@ class RolloutSettings(BaseModel):
             raise ValueError(f"max_frames leaves no room for an overview of {self.overview_max_frames} frames")
         return self
 
-    def load(self, video_s: float | None) -> Load:
+    def mode_under(self, control: Control) -> Mode:
+        """The mode of a play: who is offered no tool is not told of any."""
+        return "reasoning" if self.mode == "tool" and control.tools == () else self.mode
+
+    def load(self, video_s: float | None, control: Control = WHOLE) -> Load:
         """What one play is expected to cost: the marked frame, one crop, the answer; all is sent with every call.
 
         Args:
             video_s: how long the video is, and the crop at most; None: both fill their limits.
+            control: what is taken away.
         """
-        tools = self.tools
+        tools, mode = self.tools, self.mode_under(control)
         overview = frame_count(self.overview_fps, self.overview_max_frames, video_s)
+        opens = {"overview": (overview, self.max_pixels), "prompt": (1, tools.prompt_max_pixels), "nothing": (0, None)}
+        first, limit = opens[control.opens_with]
         crop = frame_count(tools.crop_fps, tools.crop_max_frames, video_s, tools.crop_min_frames)
-        shown = [(overview, overview * frame_tokens(self.max_pixels)), (1, frame_tokens(tools.prompt_max_pixels))]
+        shown = [(first, first * frame_tokens(limit)), (1, frame_tokens(tools.prompt_max_pixels))]
         shown.append((crop, crop * frame_tokens(tools.max_pixels)))
-        looks = min(LOOKS, self.max_rounds) if self.mode == "tool" else 0
+        looks = min(LOOKS, self.max_rounds, len(_offered(mode, control))) if mode == "tool" else 0
         calls = looks + 1
-        schemas = json.dumps(tool_schemas(VideoTools)) if self.mode == "tool" else ""
-        text = text_tokens(ROLE, FORMATS[self.mode], schemas, chars=QUESTION_CHARS)
+        schemas = json.dumps(_offered(mode, control)) if mode == "tool" else ""
+        text = text_tokens(ROLE, FORMATS[mode], schemas, chars=QUESTION_CHARS)
         images = sum(count * (calls - n) for n, (count, _) in enumerate(shown[:calls]))
         pictures = sum(tokens * (calls - n) for n, (_, tokens) in enumerate(shown[:calls]))
         said = TURN_TOKENS * sum(range(calls))  # earlier turns, sent again
@@ -150,6 +158,7 @@ async def rollout(
     prompts: Sequence[PromptFrame],
     settings: RolloutSettings,
     tools: VideoTools | None = None,
+    control: Control = WHOLE,
 ) -> Trajectory:
     """Play one sample to its end.
 
@@ -160,13 +169,14 @@ async def rollout(
         prompts: its marked frames, in order.
         settings: what is shown first, limits.
         tools: the toolset, reset here; a fresh `VideoTools` if None.
+        control: what is taken away.
 
     Raises:
         ItemError: the video cannot be shown. A model's mistakes are told to it and raise nothing.
     """
     tools = tools or VideoTools(settings.tools)
     tools.reset(video, prompts)
-    conversation = opening(sample, video, len(prompts), settings)
+    conversation = opening(sample, video, prompts, settings, control)
     usage: Counter[str] = Counter()
     limit: StopReason | None = None
     while True:
@@ -190,17 +200,30 @@ async def rollout(
     )
 
 
-def opening(sample: Sample, video: Video, prompts: int, settings: RolloutSettings) -> Conversation:
-    """The conversation before the first reply: instructions, overview, question."""
-    duration_s = video.info.duration_s
-    sampling = fps_capped(settings.overview_fps, settings.overview_max_frames)
-    overview = look_at_video(Clip(video, 0.0, duration_s), sampling, settings.max_pixels)
-    names = tuple(f"prompt_{n}" for n in range(1, prompts + 1))
-    system, user = first_turns(sample.question, sample.options, overview, settings.mode, duration_s, names)
-    schemas = tool_schemas(VideoTools) if settings.mode == "tool" else []
-    conversation = Conversation([system], names, schemas=schemas)
-    conversation.add(user, overview)
+def opening(
+    sample: Sample, video: Video, prompts: Sequence[PromptFrame], settings: RolloutSettings, control: Control = WHOLE
+) -> Conversation:
+    """The conversation before the first reply: instructions, what is shown first, question."""
+    duration_s, mode = video.info.duration_s, settings.mode_under(control)
+    names = tuple(f"prompt_{n}" for n in range(1, len(prompts) + 1))
+    if control.opens_with == "overview":
+        sampling = fps_capped(settings.overview_fps, settings.overview_max_frames)
+        shown = look_at_video(Clip(video, 0.0, duration_s), sampling, settings.max_pixels)
+    else:
+        marked = zip(names, prompts, strict=True) if control.opens_with == "prompt" else ()
+        looks = [look_at_prompt(name, prompt, settings.tools.prompt_max_pixels) for name, prompt in marked]
+        pictures = tuple(picture for look in looks for picture in look.pictures)
+        shown = Observation(tuple(block for look in looks for block in look.blocks), pictures)
+    system, user = first_turns(sample.question, sample.options, shown, mode, duration_s, names)
+    conversation = Conversation([system], names, schemas=_offered(mode, control))
+    conversation.add(user, shown)
     return conversation
+
+
+def _offered(mode: Mode, control: Control) -> list[dict]:
+    """Schemas of the tools that a policy may call."""
+    schemas = tool_schemas(VideoTools) if mode == "tool" else []
+    return [s for s in schemas if control.tools is None or s["function"]["name"] in control.tools]
 
 
 def read_reply(reply: Reply, rounds: int) -> Turn:
@@ -235,7 +258,8 @@ def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, 
     elif tool_call.error:
         observation = refusal(tool_call.error)
     else:
-        observation = call(tools, tool_call.name, tool_call.arguments)
+        offered = [schema["function"]["name"] for schema in conversation.schemas]
+        observation = call(tools, tool_call.name, tool_call.arguments, offered)
     return replace(observation, blocks=observation.blocks + (Text(text=LAST_LOOK),) * (done == max_rounds))
 
 

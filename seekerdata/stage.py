@@ -4,7 +4,7 @@ A stage is a pure function of its settings, the item and the files the item name
 bytes, so a run can be killed at any moment and continued, on one machine or on many.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -102,9 +102,23 @@ class Stage(Plugin):
         """Whether `assign` needs every item at once; a rank then stops before this stage, the merging call runs it."""
         return False
 
-    def assign(self, items: Iterable[Item]) -> dict[str, Any]:
+    def assign(self, items: Iterable[Item], workspace: Workspace | None = None) -> dict[str, Any]:
         """What the whole set decides for each item id, e.g. its shape. Must not depend on the order of `items`."""
         return {}
+
+    @property
+    def decides(self) -> bool:
+        """Whether `process` only finds out what is paid for, and `decide` says what becomes of the item. The settings
+        that only `decide` reads are then not in `fingerprint`: changing them redoes no work."""
+        return False
+
+    def tasks(self, assigned: Any) -> Sequence[Any]:
+        """What `process` is given for what the whole set decided: the first; findings of the others do as well."""
+        return [assigned]
+
+    def decide(self, item: Item, assigned: Any = None) -> Item | Drop:
+        """The item as it leaves the stage, or why it is dropped, from what `process` found; quick, asks nobody."""
+        return item
 
     def loads(self, video_s: float | None) -> dict[str, Load]:
         """What one item is expected to cost each model, by the field that names it (`model`, `by.model`); for `plan`,

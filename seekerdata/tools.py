@@ -100,11 +100,19 @@ class VideoTools:
         return look_at_video(clip, fps_capped(s.crop_fps, s.crop_max_frames, s.crop_min_frames), s.max_pixels)
 
 
-def call(tools: VideoTools, name: str, arguments: dict[str, Any]) -> Observation:
-    """Carry out one call as a model wrote it; whatever is wrong with it becomes text for the model."""
-    method = getattr(tools, name, None) if name in tool_names(type(tools)) else None
+def call(tools: VideoTools, name: str, arguments: dict[str, Any], offered: Sequence[str] | None = None) -> Observation:
+    """Carry out one call as a model wrote it; whatever is wrong with it becomes text for the model.
+
+    Args:
+        tools: the toolset.
+        name: the tool's name, as the model wrote it.
+        arguments: as the model wrote them.
+        offered: names of the tools that may be called; all if None.
+    """
+    known = tool_names(type(tools)) if offered is None else list(offered)
+    method = getattr(tools, name) if name in known else None
     if method is None:
-        return refusal(f"there is no tool {quote(name)}; there is: {', '.join(tool_names(type(tools)))}")
+        return refusal(f"there is no tool {quote(name)}; there is: {', '.join(known) or 'none'}")
     wanted = list(inspect.signature(method).parameters)
     missing = [key for key in wanted if key not in arguments]
     unknown = [quote(key) for key in arguments if key not in wanted]

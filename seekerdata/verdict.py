@@ -88,6 +88,20 @@ class PhraseVerdict(Verdict):
     options: list[str]
 
 
+class OpenVerdict(Verdict):
+    """A multiple-choice question as it is asked without its options; empty if it cannot be."""
+
+    is_open: bool
+    reason: str
+    question: str
+
+    @model_validator(mode="after")
+    def _agreeing(self) -> "OpenVerdict":
+        if self.is_open != bool(self.question.strip()):
+            raise ValueError("question must be empty exactly if is_open is false")
+        return self
+
+
 @dataclass(frozen=True)
 class Decision(Generic[V]):
     """A verdict, and what it took."""

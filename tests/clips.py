@@ -1,5 +1,6 @@
 """Small real clips for tests: H.264, a grey level that tells the second, so that a frame's time can be read back."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -19,5 +20,50 @@ def make_clip(path: Path, seconds: float = 2, fps: int = 10, size: tuple[int, in
             left = (n * 2) % max(1, width - 12)
             picture[height // 2 - 6 : height // 2 + 6, left : left + 12] = 255
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def make_scene(path: Path, seed: int, seconds: float = 6, fps: int = 10, size: tuple[int, int] = (128, 96)) -> Path:
+    """Write an mp4 of a scene of its own for each seed: a sky, a ground and discs that drift."""
+    rng = np.random.default_rng(seed)
+    sky, ground, horizon = rng.integers(0, 256, 3), rng.integers(0, 256, 3), rng.uniform(0.2, 0.8)
+    discs = [(rng.uniform(0, 1, 2), rng.uniform(-0.08, 0.08, 2), rng.uniform(0.05, 0.3)) for _ in range(5)]
+    colours = rng.integers(0, 256, (5, 3))
+    width, height = size
+    y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None]
+
+    def picture(time_s: float) -> np.ndarray:
+        rgb = np.where((y < horizon)[..., None], sky, ground)
+        for (middle, speed, radius), colour in zip(discs, colours, strict=True):
+            at = middle + speed * time_s
+            rgb = np.where(((x - at[0]) ** 2 + (y - at[1]) ** 2 < radius**2)[..., None], colour, rgb)
+        return rgb.astype(np.uint8)
+
+    return _write(path, (picture(n / fps) for n in range(round(seconds * fps))), fps, size)
+
+
+def copy_of(
+    source: Path, path: Path, scale: float = 1.0, crf: int = 23, fps: int = 10, cut_s: tuple[float, float] = (0, 1e9)
+) -> Path:
+    """Write a video again: another size, quality, frame rate, or a stretch of it."""
+    from seekerdata.video import Video
+
+    video = Video(source)
+    width, height = (int(side * scale) // 2 * 2 for side in video.info.size_wh)
+    times = np.arange(cut_s[0], min(cut_s[1], video.info.duration_s), 1 / fps)
+    pictures = [frame.image.resize((width, height)) for frame in video.frames(times)]
+    return _write(path, map(np.asarray, pictures), fps, (width, height), crf)
+
+
+def _write(path: Path, pictures: Iterable[np.ndarray], fps: int, size: tuple[int, int], crf: int = 20) -> Path:
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": f"{crf}", "preset": "veryfast"})
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
         container.mux(stream.encode())
     return path

@@ -60,7 +60,7 @@ class Render(Stage):
             return digest([super().fingerprint(), RENDER.hash])
         return self.fingerprint_without(frozenset({"model"}))
 
-    def assign(self, items: Iterable[Item]) -> dict[str, int]:
+    def assign(self, items: Iterable[Item], workspace: Workspace | None = None) -> dict[str, int]:
         """The place of each id's shape in `shapes`: ids in the order of their hashes take the shapes in turn, so that
         shares differ by one at most."""
         ids = sorted((item.sample.id for item in items), key=lambda name: digest([self.seed, name]))

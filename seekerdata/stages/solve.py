@@ -11,14 +11,13 @@ from pydantic import Field, model_validator
 
 from seekerdata.agreement import agreement
 from seekerdata.errors import ItemError
-from seekerdata.judge import Judge
+from seekerdata.grade import grade, grade_by_rule, needs_judge
 from seekerdata.ledger import Row
 from seekerdata.load import Load, play_load, verdict_load
 from seekerdata.models import ModelRole, ModelSettings
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make, picked
 from seekerdata.prompts import JUDGE, THOUGHTS
-from seekerdata.reward import accuracy_by_rule
 from seekerdata.role import roles
 from seekerdata.rollout import Policy, RolloutSettings, rollout
 from seekerdata.run_log import log
@@ -26,7 +25,7 @@ from seekerdata.sample import Sample, digest
 from seekerdata.stage import Drop, Item, Stage, Status
 from seekerdata.thought_check import check_thoughts
 from seekerdata.trace_check import recovered, trace_fault
-from seekerdata.trajectory import StopReason, Trajectory
+from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
 from seekerdata.workspace import Workspace
 
@@ -84,7 +83,7 @@ class Solve(Stage):
         prompts = [JUDGE.hash] * bool(self.judge) + [THOUGHTS.hash] * bool(self.check_thoughts)
         return digest([own, *prompts]) if prompts else own
 
-    def assign(self, items: Iterable[Item]) -> dict[str, str]:
+    def assign(self, items: Iterable[Item], workspace: Workspace | None = None) -> dict[str, str]:
         """The play for each id: exact shares, drawn in the order of the ids' hashes."""
         drawn = sorted(
             (
@@ -159,14 +158,13 @@ class Solve(Stage):
         """One play, checked, and judged where only a judge can tell."""
         played = await rollout(policy, asked, video, prompts, self.rollout)
         wrong = f"{played.stop}: answered '{played.answer}', not '{asked.answer}'"
-        right = accuracy_by_rule(played.answer, asked.answer, asked.options) == 1.0
-        judge = self.judge if played.stop == StopReason.ANSWERED and not asked.options else None
-        if not right and not judge:
+        judge = self.judge if needs_judge(played.answer, asked) else None
+        if not judge and not grade_by_rule(played.answer, asked):
             return _Try(played, wrong, {})
         if fault := trace_fault(played, self.max_tool_errors):  # before a judge is paid
             return _Try(played, f"{fault}; answered '{played.answer}'", {})
         said: dict[str, dict[str, Any]] = {}
-        if not right and judge:
+        if judge:
             said = await self._judged(judge, asked, played.answer)
             score, reason = said["judge"]["score"], said["judge"]["reason"]
             if score != 1.0:
@@ -182,15 +180,11 @@ class Solve(Stage):
 
     async def _judged(self, judge: ModelSettings, asked: Sample, answer: str) -> dict[str, dict[str, Any]]:
         """What the judge says of an answer, and the second judge, whose failure is noted and fails nothing."""
-        decision = await Judge(judge).compare(asked.question, asked.answer, answer)
-        score, reason = decision.verdict.score, " ".join(decision.verdict.reason.split())
-        said: dict[str, dict[str, Any]] = {"judge": {"score": score, "reason": reason, **decision.facts}}
+        said: dict[str, dict[str, Any]] = {"judge": (await grade(answer, asked, judge)).judged or {}}
         if self.second_judge:
-            entry: dict[str, Any] = {"answer": answer, "first": score}
+            entry: dict[str, Any] = {"answer": answer, "first": said["judge"]["score"]}
             try:
-                second = await Judge(self.second_judge).compare(asked.question, asked.answer, answer)
-                reason = " ".join(second.verdict.reason.split())
-                said["second_judge"] = {**entry, "score": second.verdict.score, "reason": reason, **second.facts}
+                said["second_judge"] = entry | ((await grade(answer, asked, self.second_judge)).judged or {})
             except ItemError as error:
                 said["second_judge"] = {**entry, "score": None, "error": f"{error.code}: {error.message}"}
                 log(f"second_judge: {error.code}: {error.message}")

@@ -72,7 +72,7 @@ def items(count: int = 40) -> list[Item]:
 
 
 def in_set(assigned: dict[str, Any], name: str) -> list[int]:
-    return [int(key[1:]) for key, value in assigned.items() if not isinstance(value, Drop) and name in value]
+    return [int(key[1:]) for key, value in assigned.items() if not isinstance(value, Drop) and name in value.sets]
 
 
 def test_a_quota_drops_the_rows_beyond_it() -> None:

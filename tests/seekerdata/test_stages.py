@@ -197,4 +197,4 @@ def test_direct_rows_are_those_whose_words_and_overview_are_enough(target: dict[
     ],
 )
 def test_open_ended_rows_can_be_asked_without_options(changes: dict[str, Any], fits: bool) -> None:
-    assert Select().open_ended(item(**changes).sample) is fits
+    assert Select().may_open(item(**changes).sample) is fits
