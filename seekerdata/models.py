@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -44,6 +45,8 @@ _MARKUP = re.compile(r"\[/?[a-z ]*\]")
 _ONLY_THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*", flags=re.DOTALL)
 _OWN_RETRIES = ("openai/", "openai-api/")
 """Providers whose SDK retries by itself; that is switched off, so that `retries` says all there is."""
+_importing = Lock()
+"""inspect_ai is a large circle of modules: two threads that import it at once may each see the half of it."""
 _UNLIMITED = 100_000
 """The engine hands out as many items as may be asked at once. inspect_ai would let the first model that is asked with a
 key decide for all models of that key."""
@@ -117,8 +120,9 @@ def connect(settings: ModelSettings) -> "Model":
         SeekerError: inspect_ai or the provider's package is not installed, no key, no such provider.
     """
     try:
-        from inspect_ai._util.error import PrerequisiteError
-        from inspect_ai.model import get_model
+        with _importing:
+            from inspect_ai._util.error import PrerequisiteError
+            from inspect_ai.model import get_model
     except ImportError:
         raise SeekerError(f"{settings.model} needs: pip install 'videoseeker-toolkit[models]'") from None
     arguments: dict[str, Any] = {"max_retries": 0} if settings.model.startswith(_OWN_RETRIES) else {}
@@ -174,26 +178,6 @@ def as_content(blocks: Sequence[Block], uri: Callable[[Image], str]) -> "list[Co
     return [
         ContentText(text=block.text) if isinstance(block, Text) else ContentImage(image=uri(block)) for block in blocks
     ]
-
-
-async def probe(settings: ModelSettings, pictures: bool = False) -> None:
-    """Ask for one word, once, before any work; with `pictures` about a small picture. Costs a few tokens.
-
-    Raises:
-        SeekerError: one line that says what is wrong.
-    """
-    once = settings.model_copy(update={"retries": 0, "timeout_s": min(settings.timeout_s, 60), "max_tokens": 16})
-    try:
-        connect(once)
-        from inspect_ai.model import ChatMessageUser, Content, ContentImage, ContentText
-
-        content: list[Content] = [ContentText(text="Say OK.")]
-        if pictures:
-            content.insert(0, ContentImage(image=_grey_square()))
-        await ask(once, [ChatMessageUser(content=content)])
-    except ItemError as error:
-        hint = " (can it see pictures?)" if pictures else ""
-        raise SeekerError(f"no answer from {error.message}{hint}") from None
 
 
 def without_secrets(text: str) -> str:
@@ -288,12 +272,3 @@ def _usage(output: "ModelOutput") -> dict[str, int]:
             reasoning_tokens=usage.reasoning_tokens or 0,
         )
     return {name: count for name, count in counts.items() if count}
-
-
-def _grey_square() -> str:
-    """A picture that costs next to nothing, as a data URI."""
-    import numpy as np
-
-    from seekerdata.workspace import encode_jpeg, jpeg_uri
-
-    return jpeg_uri(encode_jpeg(np.full((64, 64, 3), 128, np.uint8)))

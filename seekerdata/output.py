@@ -185,7 +185,7 @@ def _benchmarks(recipe: "BuildRecipe", workspace: Workspace) -> list[dict[str, A
 def _selected(recipe: "BuildRecipe", ledger: Ledger, item: Item) -> Sample | None:
     """The sample as the selection kept it, if that has tested it."""
     row = ledger.current("select", item.sample.id) if recipe.select.removal_tests else None
-    return Item.model_validate_json(row.output).sample if row and row.output else None
+    return Item.model_validate_json(row.output).sample if row and row.status is Status.KEPT else None
 
 
 def _watched(rows: Iterator[dict[str, Any]], watch: "Watch") -> Iterator[dict[str, Any]]:

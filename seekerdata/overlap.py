@@ -34,7 +34,7 @@ class Overlap(NamedTuple):
     """One video of ours in one benchmark."""
 
     benchmark: str
-    """Name of its folder or list."""
+    """Name of its list, or of its folder, of the one above if that is only called `videos`."""
     by: Literal["file", "name", "picture"]
     """The same bytes (SHA-256); the same name, YouTube id or address; nearly the same pictures."""
     video: str
@@ -72,13 +72,14 @@ def overlaps(
         SeekerError: a file is gone.
     """
     ours = {ref.sha256: ref for ref in refs}
-    looked = [b for b in benchmarks if b.prints]
-    prints = _prints([workspace.video(ref.path).path for ref in ours.values()], workspace) if looked else {}
-    indices = {b.name: _Index.of(b) for b in looked}
+    looking = any(b.prints for b in benchmarks)
+    prints = _prints([workspace.video(ref.path).path for ref in ours.values()], workspace) if looking else {}
+    indices = [_Index.of(b) if b.prints else None for b in benchmarks]
     found = {}
     for sha256, ref in ours.items():
         seen = prints.get(workspace.video(ref.path).path)
-        shared = [hit for b in benchmarks if (hit := _find(b, ref, seen and seen.look, indices.get(b.name)))]
+        looks = [_find(b, ref, seen and seen.look, index) for b, index in zip(benchmarks, indices, strict=True)]
+        shared = [hit for hit in looks if hit]
         if shared:
             found[sha256] = shared
     return found
@@ -121,7 +122,8 @@ def _folder(path: Path, workspace: Workspace) -> Benchmark:
     looks = {called[file]: one.look for file, one in seen.items() if one.look and len(one.look.bits)}
     broken = tuple(called[file] for file, one in seen.items() if one.look is None)
     names = {word: called[str(file)] for file in files for word in _words(file.name)}
-    return Benchmark(path.name, {one.sha256: called[file] for file, one in seen.items()}, names, looks, broken)
+    name = path.absolute().parent.name if path.name.lower() in {"video", "videos"} else path.name
+    return Benchmark(name, {one.sha256: called[file] for file, one in seen.items()}, names, looks, broken)
 
 
 def _list(path: Path) -> Benchmark:

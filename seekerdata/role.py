@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from seekerdata.errors import SeekerError
-from seekerdata.models import ModelSettings, probe
+from seekerdata.errors import ItemError, SeekerError
+from seekerdata.models import ModelSettings, ask, connect
 from seekerdata.plugin import Plugin
 
 
@@ -56,3 +56,32 @@ async def probe_all(named: Sequence[Role]) -> list[Probed]:
             error = str(problem)
         probed.append(Probed(settings.model, tuple(role.path for role in mine), frames, error))
     return probed
+
+
+async def probe(settings: ModelSettings, pictures: bool = False) -> None:
+    """Ask for one word, once, before any work; with `pictures` about a small picture. Costs a few tokens.
+
+    Raises:
+        SeekerError: one line that says what is wrong.
+    """
+    once = settings.model_copy(update={"retries": 0, "timeout_s": min(settings.timeout_s, 60), "max_tokens": 16})
+    try:
+        connect(once)
+        from inspect_ai.model import ChatMessageUser, Content, ContentImage, ContentText
+
+        content: list[Content] = [ContentText(text="Say OK.")]
+        if pictures:
+            content.insert(0, ContentImage(image=_grey_square()))
+        await ask(once, [ChatMessageUser(content=content)])
+    except ItemError as error:
+        hint = " (can it see pictures?)" if pictures else ""
+        raise SeekerError(f"no answer from {error.message}{hint}") from None
+
+
+def _grey_square() -> str:
+    """A picture that costs next to nothing, as a data URI."""
+    import numpy as np
+
+    from seekerdata.workspace import encode_jpeg, jpeg_uri
+
+    return jpeg_uri(encode_jpeg(np.full((64, 64, 3), 128, np.uint8)))

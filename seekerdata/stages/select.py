@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from seekerdata.control import CONTROLS, ControlName
 from seekerdata.duplicates import Asking, duplicates
+from seekerdata.errors import ItemError
 from seekerdata.load import Load, verdict_load
 from seekerdata.models import ModelRole
 from seekerdata.open_question import asked_openly, open_by, reads_openly, stands_alone
@@ -185,7 +186,7 @@ class Select(Stage):
         """The item with what tries, rewriting and removal tests say; where nobody is asked, what becomes of it.
 
         Raises:
-            ItemError: the video cannot be shown, `model_failed`, `bad_verdict`, `judge_failed`.
+            ItemError: the video cannot be shown, `model_failed`, `judge_failed`.
         """
         if not self.decides:
             return self.decide(item, assigned)
@@ -199,11 +200,16 @@ class Select(Stage):
         return _noted(item, {"by": self.by, **facts} if facts else {})
 
     def _opened(self, sample: Sample) -> tuple[str, dict[str, Any]]:
-        """The question without options (empty if there is none), and what a model said of it."""
+        """The question without options (empty if there is none: the row stays in sft), and what a model said of it."""
         if reads_openly(sample):
             return sample.question, {}
         assert self.open_ended is not None, "only such rows are drawn"
-        decision = asyncio.run(open_by(self.open_ended, sample))
+        try:
+            decision = asyncio.run(open_by(self.open_ended, sample))
+        except ItemError as error:
+            if error.retryable:
+                raise
+            return "", {"question": "", "model": self.open_ended.model, "fault": f"{error.code}: {error.message}"}
         question = decision.verdict.question.strip()
         return question, {"question": question, "reason": decision.verdict.reason, **decision.facts}
 

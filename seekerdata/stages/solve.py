@@ -11,9 +11,8 @@ from pydantic import Field, model_validator
 
 from seekerdata.agreement import agreement
 from seekerdata.errors import ItemError
-from seekerdata.grade import grade_by_rule, needs_judge
+from seekerdata.grade import grade, grade_by_rule, needs_judge
 from seekerdata.instructions import play_hash
-from seekerdata.judge import Judge
 from seekerdata.ledger import Row
 from seekerdata.load import Load, play_load, verdict_load
 from seekerdata.models import ModelRole, ModelSettings
@@ -182,15 +181,11 @@ class Solve(Stage):
 
     async def _judged(self, judge: ModelSettings, asked: Sample, answer: str) -> dict[str, dict[str, Any]]:
         """What the judge says of an answer, and the second judge, whose failure is noted and fails nothing."""
-        decision = await Judge(judge).compare(asked.question, asked.answer, answer)
-        score, reason = decision.verdict.score, " ".join(decision.verdict.reason.split())
-        said: dict[str, dict[str, Any]] = {"judge": {"score": score, "reason": reason, **decision.facts}}
+        said: dict[str, dict[str, Any]] = {"judge": (await grade(answer, asked, judge)).judged or {}}
         if self.second_judge:
-            entry: dict[str, Any] = {"answer": answer, "first": score}
+            entry: dict[str, Any] = {"answer": answer, "first": said["judge"]["score"]}
             try:
-                second = await Judge(self.second_judge).compare(asked.question, asked.answer, answer)
-                reason = " ".join(second.verdict.reason.split())
-                said["second_judge"] = {**entry, "score": second.verdict.score, "reason": reason, **second.facts}
+                said["second_judge"] = entry | ((await grade(answer, asked, self.second_judge)).judged or {})
             except ItemError as error:
                 said["second_judge"] = {**entry, "score": None, "error": f"{error.code}: {error.message}"}
                 log(f"second_judge: {error.code}: {error.message}")

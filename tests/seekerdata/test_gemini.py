@@ -29,12 +29,13 @@ from servers.openai_server import Reply as Answer
 from seekerdata.build import BuildRecipe, build
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.judge import Judge
-from seekerdata.models import ModelSettings, ask, probe
+from seekerdata.models import ModelSettings, ask
 from seekerdata.native_video import MAX_BYTES, kind_of
 from seekerdata.observation import PromptFrame
 from seekerdata.plugin import make
 from seekerdata.policies.model import SHOWN_BELOW
 from seekerdata.prompts import RENDER, VERIFY, VERIFY_WATCHED
+from seekerdata.role import probe
 from seekerdata.rollout import Reply, RolloutSettings, rollout
 from seekerdata.sample import Sample, Target
 from seekerdata.stage import Drop, Item

@@ -23,7 +23,8 @@ from servers.openai_server import (
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.models import ModelSettings, ask, probe, said_of, without_secrets
+from seekerdata.models import ModelSettings, ask, said_of, without_secrets
+from seekerdata.role import probe
 from seekerdata.rollout import Reply
 from seekerdata.run_log import logging
 from seekerdata.trajectory import StopReason

@@ -101,6 +101,14 @@ def test_a_folder_is_compared_by_file_name_and_picture(scenes: list[Path], tmp_p
     assert read.unreadable == ("broken.mp4",)
 
 
+def test_two_benchmarks_may_keep_their_videos_in_folders_of_one_name(scenes: list[Path], tmp_path: Path) -> None:
+    benches = [tmp_path / "One" / "videos", tmp_path / "Two" / "videos"]
+    for bench, scene in zip(benches, scenes, strict=False):
+        copy_of(scene, bench / "copied.mp4", crf=30)
+    found = hits(benches, [ref(path) for path in scenes[:3]], scenes[0].parent, tmp_path / "out")
+    assert [hit.benchmark for hits in found.values() for hit in hits] == ["One", "Two"]
+
+
 def test_every_video_is_read_once(scenes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     monkeypatch.setattr("seekerdata.overlap.print_of", lambda path: read.append(path) or print_of(path))

@@ -168,16 +168,33 @@ def test_a_rewritten_question_is_what_is_tried(marked: Sample, workspace: Worksp
     assert item.sample.question == choice.question and item.sample.options == choice.options
 
 
-def test_a_question_that_cannot_be_asked_openly_is_not_tried(marked: Sample, workspace: Workspace) -> None:
+REFUSING = [
+    (Said(json.dumps({"is_open": False, "reason": "all differ", "question": ""})), 1, "reason", "all differ"),
+    (Said("Which of the following?"), 2, "fault", "bad_verdict: "),
+    (Said(None, finish="content_filter"), 1, "fault", "model_refused: "),
+]
+
+
+@pytest.mark.parametrize(("reply", "asked", "where", "why"), REFUSING)
+def test_a_question_that_cannot_be_asked_openly_is_an_sft_row(
+    reply: Answer, asked: int, where: str, why: str, marked: Sample, workspace: Workspace
+) -> None:
     choice = marked.model_copy(update={"question": f"Which of the following is {PHRASE}?"})
-    verdict = {"is_open": False, "reason": "all differ", "question": ""}
     select = Select.model_validate({"open_ended": NAME, "rl_share": 1.0})
-    with ChatServer(lambda request: Said(json.dumps(verdict))) as server:
+    with ChatServer(lambda request: reply) as server:
         item = process(server, choice, workspace, by="pass_at_k", open_ended=True)
-        assert len(server.requests) == 1
+        assert len(server.requests) == asked, "and no try"
+    assert facts(item)["open_question"][where].startswith(why) and facts(item)["open_question"]["model"] == NAME
     decided = select.decide(item, Draw(("sft", "rl")))
     assert isinstance(decided, Item) and decided.sets == ("sft",)
     assert Select().may_open(choice) is False and select.may_open(choice) is True
+
+
+def test_a_rewriter_that_does_not_answer_is_asked_again(marked: Sample, workspace: Workspace) -> None:
+    choice = marked.model_copy(update={"question": f"Which of the following is {PHRASE}?"})
+    with ChatServer(lambda request: Refused(500)) as server, pytest.raises(ItemError) as caught:
+        process(server, choice, workspace, by="pass_at_k", open_ended=True)
+    assert (caught.value.code, caught.value.retryable) == ("model_failed", True)
 
 
 def test_the_row_has_both_questions(run: Path) -> None:
