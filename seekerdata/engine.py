@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.ledger import Row
+from seekerdata.model_loop import at_work
 from seekerdata.models import ModelSettings
 from seekerdata.pool import Pool
 from seekerdata.run_log import log, logging
@@ -93,7 +94,7 @@ class Local:
 
 def work(piece: Work) -> Row:
     """Do one piece. A bad item is a row; a bug is a row with its traceback; a user's mistake ends the run."""
-    with logging(piece.workspace.root, f"{piece.stage_name} {piece.id}"):
+    with logging(piece.workspace.root, f"{piece.stage_name} {piece.id}"), at_work():
         row = _row(piece)
         if row.status is Status.FAILED:
             log(row.reason)

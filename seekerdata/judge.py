@@ -20,6 +20,7 @@ from pydantic import AfterValidator
 
 from seekerdata import answer_text as speech
 from seekerdata.errors import ItemError
+from seekerdata.model_loop import waiting
 from seekerdata.models import ModelSettings
 from seekerdata.prompts import JUDGE, Prompt
 from seekerdata.sample import digest
@@ -91,7 +92,8 @@ async def settle(
     while True:
         outcome, mine = _expected(key)
         if not mine:
-            found = await wrap_future(outcome)
+            with waiting():
+                found = await wrap_future(outcome)
             if isinstance(found, Decision):
                 return found
             if isinstance(found, ItemError):

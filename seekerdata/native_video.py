@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from seekerdata.errors import ItemError, SeekerError
+from seekerdata.model_loop import waiting
 from seekerdata.models import ModelSettings, connect, failure_of, said_of
 from seekerdata.patience import FIRST_S, LONGEST_S
 from seekerdata.run_log import log
@@ -50,7 +51,7 @@ def upload(settings: ModelSettings, path: str) -> "ContentVideo":
     """
     connect(settings)
     content, attempt = as_content(path), 0
-    with _uploading.setdefault((settings.base_url, path), Lock()):
+    with waiting(), _uploading.setdefault((settings.base_url, path), Lock()):
         while failure := _failed(settings, content):
             if isinstance(failure, SeekerError) or not failure.retryable or attempt == settings.retries:
                 raise failure

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,9 +30,6 @@ __all__ = [
     "At", "Clip", "FpsCapped", "Frame", "FrameCache", "Frames", "Sampling", "Uniform", "Video", "VideoError",
     "VideoInfo", "at", "fit_size", "fps_capped", "uniform",
 ]  # fmt: skip
-
-_at_once = BoundedSemaphore(os.cpu_count() or 1)
-"""Threads that decode at once in one process; more would only use up each other's time budgets."""
 
 
 class VideoInfo(BaseModel):
@@ -167,7 +163,7 @@ class Video:
             return _Read({}, 0, frozenset())
         found: dict[int, Frame] = {}
         sizes: set[tuple[int, int]] = set()
-        with _at_once, self._decoder() as decoder:
+        with self._decoder() as decoder:
             tick_of = {time_s: decoder.file.tick_at(time_s) for time_s in times}
             last: VideoFrame | None = None
             for tick, picture in decoder.frames_at(sorted(set(tick_of.values()))):
