@@ -222,11 +222,11 @@ def test_the_truth_is_never_sent(sample: Sample, video: Video, prompts: list[Pro
 def test_each_picture_is_encoded_once(
     sample: Sample, video: Video, prompts: list[PromptFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seekerdata.policies import model
+    from seekerdata import rollout as place
 
     encoded: list[int] = []
-    encode = model.encode_jpeg
-    monkeypatch.setattr(model, "encode_jpeg", lambda rgb: encoded.append(1) or encode(rgb))
+    encode = place.encode_jpeg
+    monkeypatch.setattr(place, "encode_jpeg", lambda rgb: encoded.append(1) or encode(rgb))
     with ChatServer(in_turn(Said("", (VIEW,)), Said("", (VIEW,)), ANSWER)) as server:
         play(server, sample, video, prompts)
     assert [len(request.images) for request in server.requests] == [6, 7, 8]

@@ -38,6 +38,8 @@ class Known:
     window_s: tuple[float, float]
     answer: str
     """As it is said: a letter, or free text."""
+    rejected_by: str = ""
+    """`filter` or `verify`, if one of them should."""
 
 
 class Annotator:
@@ -64,11 +66,19 @@ class Annotator:
         found = self._known.get(item["question"]) or self._rendered.get(item["question"])
         return found or next(row for row in self._known.values() if _rewritten(row) == item["question"])
 
+    def _probe(self, request: Request) -> Said:
+        return Said("OK")
+
     def _filter(self, request: Request) -> Said:
+        if self.known(request).rejected_by == "filter":
+            return _json(is_valid=False, category="other", reason="no one thing is meant")
         return _json(is_valid=True, category="none", reason="one thing is meant")
 
     def _verify(self, request: Request) -> Said:
         row, item = self.known(request), item_of(request)
+        if row.rejected_by == "verify":
+            nothing = {"description": "", "tag": "", "window": None, "question": "", "options": [], "shape": "none"}
+            return _json(is_valid=False, category="ambiguous", reason="several fit", **nothing)
         start_s, end_s = row.window_s
         return _json(
             is_valid=True,
@@ -111,7 +121,9 @@ class Annotator:
 
 
 def role_of(request: Request) -> str:
-    """`filter`, `verify`, `render`, `judge`, or `solve` for whatever plays the tools."""
+    """`filter`, `verify`, `render`, `judge`, `probe`, or `solve` for whatever plays the tools."""
+    if request.text == "Say OK.":
+        return "probe"
     prompts: dict[str, Prompt] = {"filter": FILTER, "verify": VERIFY, "render": RENDER, "judge": JUDGE}
     system = request.messages[0]["content"]
     return next((role for role, prompt in prompts.items() if prompt.text == system), "solve")
