@@ -1,0 +1,94 @@
+"""Item: one question of a benchmark, as its files have it. Graded: what became of it in one run. Tables are made of both.
+
+An item is kept by its benchmark and never changed; a graded item holds the whole reply, so that it can be read again.
+"""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Item(Frozen):
+    """One question. `answer` is a letter when there are options, else the answer's text."""
+
+    id: str
+    """The benchmark's own, or a hash of the row: the same in every run."""
+    video: str
+    """Path inside the data folder."""
+    question: str
+    """Its words alone, without options and instructions."""
+    options: tuple[str, ...] = ()
+    """Texts without letters, in the order of their letters; none: an open question."""
+    answer: str
+    scoring: Literal["choice", "judge", "mlvu_sub_scene", "mlvu_summary"] = "choice"
+    """Who says what a reply is worth: its letter, the judge {1, 0.5, 0}, or one of MLVU's two judges."""
+    points: tuple[str, ...] = ()
+    """What a good open answer mentions (MLVU sub-scene captioning)."""
+    marked_frames: tuple[str, ...] = ()
+    """Frames that carry a visual prompt: paths inside the data folder."""
+    groups: dict[str, str] = Field(default_factory=dict)
+    """What this item is in every grouping, such as `{"duration": "short", "dimension": "OA"}`."""
+    cluster: str
+    """The video: items about one are not independent of each other."""
+    duration_s: float | None = None
+    evidence_s: tuple[tuple[float, float], ...] = ()
+    """Stretches of time at which the answer is seen, where the benchmark says so."""
+    subtitles: str = ""
+    """Path of the subtitles inside the data folder."""
+    defects: tuple[str, ...] = ()
+    """What is known to be wrong with the item; it counts all the same, and a second number leaves it out."""
+    row: dict[str, Any] = Field(default_factory=dict)
+    """The benchmark's own row, for other tools' rules and files."""
+
+
+class State(StrEnum):
+    """What a reply is, before it is right or wrong. Only the first is worth anything."""
+
+    ANSWERED = "answered"
+    MISSING = "missing"
+    """No answer in it, or it is empty."""
+    AMBIGUOUS = "ambiguous"
+    REFUSED = "refused"
+    TRUNCATED = "truncated"
+    """The token limit, the context or the limit of rounds ended it before it answered."""
+    ERROR = "error"
+    """There is no reply: the server, the video or a bug; `error` says why. Its text is never read as an answer."""
+    JUDGE_FAILED = "judge_failed"
+
+
+class Call(Frozen):
+    """One tool call of a model."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    error: str = ""
+
+
+class Graded(Frozen):
+    """An item with its reply and what that is worth. Every item of a run has one, whatever happened."""
+
+    item: Item
+    state: State
+    reply: str = ""
+    """All that the model said at last."""
+    answer: str = ""
+    """The letter that was read, or the open answer's text."""
+    score: float = 0.0
+    """0 to 1; 0 unless the state is `answered`."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Named scores of a judge, on its own scale."""
+    rule: str = ""
+    """Which rule read the answer, or what the judge said."""
+    error: str = ""
+    calls: tuple[Call, ...] = ()
+    """Tool calls, in order; `direct` has none."""
+    frames: int = 0
+    """Pictures that the model was shown in all."""
+    seconds: float = 0.0
+    usage: dict[str, int] = Field(default_factory=dict)
+    """Tokens, as the server counts them."""
