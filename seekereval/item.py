@@ -1,4 +1,4 @@
-"""Item: one question of a benchmark, as its files have it. Graded: what became of it in one run. Tables are made of both.
+"""Item: one question of a benchmark, as its files have it. Graded: what became of it in one run.
 
 An item is kept by its benchmark and never changed; a graded item holds the whole reply, so that it can be read again.
 """
