@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,9 +103,18 @@ def finished(out: Path) -> set[tuple[str, str]]:
         ledger.close()
 
 
+def attempts(out: Path) -> Counter[tuple[str, str]]:
+    """How often the ledger has noted what an item took at a stage."""
+    if not out.exists():
+        return Counter()
+    with closing(sqlite3.connect(out / "run.db")) as database:
+        return Counter(database.execute("SELECT stage, id FROM attempts").fetchall())
+
+
 def repeats(out: Path) -> Counter[tuple[str, str]]:
     """How often the log says that a request was made once more, by (stage, id)."""
-    lines = [line.split(maxsplit=3) for line in (out / "run.log").read_text().splitlines()]
+    text = (out / "run.log").read_text() if out.exists() else ""
+    lines = [line.split(maxsplit=3) for line in text.splitlines()]
     return Counter((stage, name.removesuffix(":")) for _, stage, name, text in lines if REPEATED in text)
 
 
@@ -131,12 +142,12 @@ def test_nothing_is_lost_and_nothing_paid_twice(
     with ChatServer(faults, key=KEY) as server:
         path, out = recipe(folder_of(known, tmp_path / "data"), tmp_path / "run", server.url, workers), tmp_path / "run"
         for kill_after in kills:
-            start, logged = len(server.requests), repeats(out) if out.exists() else Counter()
+            start, logged, before = len(server.requests), repeats(out), attempts(out)
             assert run(path, server, start + kill_after) == -signal.SIGKILL
-            done = finished(out)
-            lost.update(key for key in map(whose, server.requests[start:]) if key not in done)
-            unsaid.update({key: n for key, n in (repeats(out) - logged).items() if key not in done})
-            paid, after = done, len(server.requests)
+            noted = set(attempts(out) - before)
+            lost.update(key for key in map(whose, server.requests[start:]) if key not in noted)
+            unsaid.update({key: n for key, n in (repeats(out) - logged).items() if key not in noted})
+            paid, after = finished(out), len(server.requests)
         assert run(path, server) == 0
         assert not paid & {whose(request) for request in server.requests[after:]}, "nothing finished is asked again"
         asked = after
