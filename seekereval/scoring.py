@@ -1,7 +1,7 @@
 """Grading: what a reply is and what it is worth, for every item, whatever happened. The headline counts them all.
 
 No answer is its own state, worth nothing, never a default letter and never left out; a server's words and a judge's
-failure are no answers. `seekerdata/answers.py` reads replies; READER_VERSION belongs beside every number.
+failure are no answers. `seekerdata/answers.py` reads replies; VERSION belongs beside every number.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from seekerdata.answers import Answer, AnswerState, is_choice_right, read_choice, read_text
+from seekerdata.answers import READER_VERSION, Answer, AnswerState, is_choice_right, read_choice, read_text
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.judge import Judge
 from seekerdata.models import ModelSettings
@@ -19,6 +19,9 @@ from seekereval.compat import RULES, Column, column
 from seekereval.intervals import Interval, clustered
 from seekereval.item import Frozen, Graded, Item, State
 from seekereval.tool_use import ToolUse, tool_use
+
+VERSION = f"1.0.0, reader {READER_VERSION}"
+"""Bumped whenever the same reply may be worth something else; numbers of different versions are not comparable."""
 
 _STATES = {
     AnswerState.FOUND: State.ANSWERED,
