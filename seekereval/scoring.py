@@ -128,6 +128,8 @@ class Summary(Frozen):
     """What a run scored. `total` is the headline: every item counts, without an answer as 0."""
 
     total: Part
+    at_most: float
+    """The headline if every answer on which the judge failed were right."""
     states: dict[str, int]
     """How many items are in each state; every state is named."""
     answered_only: Part | None
@@ -170,11 +172,14 @@ def summary(graded: Sequence[Graded], groups: Sequence[str], compat: Sequence[st
     """
     if not graded:
         raise SeekerError("there is nothing to sum up: no item was run")
+    total = _part(graded)
     answered = [row for row in graded if row.state is State.ANSWERED]
     sound = [row for row in graded if not row.item.defects]
+    unjudged = sum(row.state is State.JUDGE_FAILED for row in graded)
     tokens = dict.fromkeys(name for row in graded for name in row.usage)
     return Summary(
-        total=_part(graded),
+        total=total,
+        at_most=total.score + 100 * unjudged / len(graded),
         states={state.value: sum(row.state is state for row in graded) for state in State},
         answered_only=_part(answered) if answered else None,
         defect_free=_part(sound) if sound else None,

@@ -284,6 +284,7 @@ def test_the_headline_counts_every_item() -> None:
     facts = summary(many(), ["half", "kind"], ["v2pbench_official", "videoseeker_eval_all"]).facts()
     assert facts == json.loads(json.dumps(facts))
     assert (facts["n"], facts["headline"], facts["clusters"]) == (8, 12.5, 3)
+    assert facts["at_most"] == 25.0  # were the judge's failure a right answer
     states = {state.value: 1 for state in State} | {"answered": 2}
     assert facts["states"] == states and sum(states.values()) == 8
     assert {name: part["n"] for name, part in facts["groups"]["half"].items()} == {"first": 4, "second": 3}
