@@ -111,11 +111,11 @@ def attempts(out: Path) -> Counter[tuple[str, str]]:
         return Counter(database.execute("SELECT stage, id FROM attempts").fetchall())
 
 
-def repeats(out: Path) -> Counter[tuple[str, str]]:
+def repeats(out: Path, words: str = REPEATED) -> Counter[tuple[str, str]]:
     """How often the log says that a request was made once more, by (stage, id)."""
     text = (out / "run.log").read_text() if out.exists() else ""
     lines = [line.split(maxsplit=3) for line in text.splitlines()]
-    return Counter((stage, name.removesuffix(":")) for _, stage, name, text in lines if REPEATED in text)
+    return Counter((stage, name.removesuffix(":")) for _, stage, name, text in lines if words in text)
 
 
 def status_counts(out: Path, stage: str) -> Counter[str]:
@@ -157,7 +157,9 @@ def test_nothing_is_lost_and_nothing_paid_twice(
     ledger = Ledger(out / "run.db")
     (spent,) = ledger.spent()
     ledger.close()
-    assert asked == spent.calls + repeats(out).total() + lost.total() - unsaid.total()
+    timeouts = repeats(out, "attempt_timeout") - Counter(map(whose, faults.stalled))
+    counted = spent.calls + repeats(out).total() + lost.total() - unsaid.total()
+    assert counted - timeouts.total() <= asked <= counted, "a busy machine may give up before its request is out"
     assert set(faults.happened) == set(FAULTS), "all faults happened"
     assert max(server.counts.values()) <= (1 + RETRIES) * (1 + len(kills)), "retries are bounded"
     check_rows(out, count)
