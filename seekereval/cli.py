@@ -66,7 +66,7 @@ def _print_inventory(lines: list[Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("what", "expected", "found", "", "note", box=box.SIMPLE)
+    table = Table("what", "expected", "found", "verdict", "note", box=box.SIMPLE)
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
     Console().print(table)

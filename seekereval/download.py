@@ -56,7 +56,8 @@ def download(which: Benchmark, data: Path, told: Told = lambda line: None) -> Re
     wanted = [file for file in files if record.unpacked.get(file.path) != file.size]
     missing = [file for file in wanted if not _has(data, file)]
     packed = [file for file in wanted if any(fnmatch(file.path, archive.files) for archive in hub.archives)]
-    _ask_disk(data, sum(f.size for f in missing) + sum(f.size for f in packed), "to download and unpack it")
+    to_unpack = max(0, sum(file.size for file in packed) - _unpacked_bytes(hub.archives, data))
+    _ask_disk(data, sum(file.size for file in missing) + to_unpack, "to download and unpack it")
     told(f"{hub.id} at {commit[:12]}: {len(missing)} of {len(files)} files to fetch, {_gb(missing)}")
     with _reaching(hub), room_needed(data):
         for file in wanted:
@@ -74,7 +75,7 @@ def unpack_all(hub: Hub, data: Path, record: Record, told: Told = lambda line: N
     """
     waiting = [(archive, parts) for archive in hub.archives for parts in archive.found(data)]
     waiting = [(archive, parts) for archive, parts in waiting if not _is_noted(record, parts, data)]
-    there = sum(_bytes_in(data / folder) for folder in {archive.into.partition("{")[0] for archive, _ in waiting})
+    there = _unpacked_bytes([archive for archive, _ in waiting], data)
     _ask_disk(data, sum(unpacked_bytes(*one) for one in waiting) - there, "to unpack it")
     for archive, parts in waiting:
         told(f"unpacking {parts[0].relative_to(data)}" + f" and {len(parts) - 1} more parts" * (len(parts) > 1))
@@ -131,7 +132,7 @@ def _reaching(hub: Hub) -> Iterator[None]:
 
     page = f"https://huggingface.co/datasets/{hub.id}"
     # The error class of the HTTP library in use, of which a connection that fails is one too.
-    (http_error,) = (base for base in errors.HfHubHTTPError.__bases__ if base is not OSError)
+    http_error = next(b for b in errors.HfHubHTTPError.__bases__ if issubclass(b, Exception) and b is not OSError)
     try:
         yield
     except errors.GatedRepoError:
@@ -147,6 +148,11 @@ def _reaching(hub: Hub) -> Iterator[None]:
     except (http_error, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
         local = "a folder that was filled elsewhere is checked by --check --data FOLDER"
         raise SeekerError(f"{hub.id}: the Hub cannot be reached ({type(error).__name__}); {local}") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # Without a number it is the Hub's own library: a file came shorter than announced.
+        raise SeekerError(f"{hub.id}: a file was cut off; run the same command again to go on") from None
 
 
 def _has(data: Path, file: Remote) -> bool:
@@ -159,8 +165,11 @@ def _is_noted(record: Record, parts: Sequence[Path], data: Path) -> bool:
     return all(record.unpacked.get(path) == size for path, size in sizes.items())
 
 
-def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".zip")
+def _unpacked_bytes(archives: Sequence[Archive], data: Path) -> int:
+    """What lies already where archives are unpacked to; it is not written again."""
+    folders = {data / archive.into.partition("{")[0] for archive in archives}
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".zip"]
+    return sum(path.stat().st_size for path in files)
 
 
 def _ask_disk(data: Path, needed: int, why: str) -> None:

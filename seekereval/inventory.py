@@ -1,4 +1,4 @@
-"""Inventory: what of a benchmark lies in a folder: what is there, what is missing, and what differs from what is published.
+"""Inventory: what of a benchmark lies in a folder: what is there, is missing, or differs from what is published.
 
 Nothing is downloaded or decoded.
 """

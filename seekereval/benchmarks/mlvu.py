@@ -74,11 +74,11 @@ class MLVU(Benchmark):
 
     def rows(self, data: Path) -> list[dict[str, Any]]:
         if self.split == "dev":
-            tables = [(task, (f"MLVU/json/{f}.json", f"json/{f}.json", f"{f}.json")) for task, f in FOLDERS.items()]
+            files = {task: (f"MLVU/json/{name}.json", f"**/{name}.json") for task, name in FOLDERS.items()}
         else:
             names = zip(("", "SSC", "VS"), TEST_FILES, strict=True)
-            tables = [(task, (f"test-ground-truth/{f}", f"**/{f}")) for task, f in names]
-        wanted = [patterns for task, patterns in tables if self.generation or task not in FREE]
+            files = {task: (f"test-ground-truth/{name}", f"**/{name}") for task, name in names}
+        wanted = [patterns for task, patterns in files.items() if self.generation or task not in FREE]
         return [row for patterns in wanted for row in read_table(find_table(data, patterns, self._spec), NEEDED)]
 
     @property
@@ -101,7 +101,7 @@ class MLVU(Benchmark):
             question=question,
             options=options,
             answer=gold,
-            scoring=FREE.get(task, "choice"),  # type: ignore[arg-type]
+            scoring=FREE.get(task, "choice"),
             points=tuple(text(point) for point in as_list(row.get("scoring_points"))),
             groups={"task": task},
             cluster=video,

@@ -1,4 +1,4 @@
-"""world: a made world with known truth, so that a run needs no download. The default set, and what a scorer is tried on.
+"""world: a made world with known truth, so that a run needs no download. The default set; what is right is certain.
 
 The questions go through seekerdata's own stages, by name: what a build would show is what a run asks. Made once into a
 folder named by all that decides it; a second call after a kill goes on.
