@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _PRIVATE = {"out", "engine", "budget", "prices", *Expected.model_fields}
 
+
 def write_output(
     recipe: "BuildRecipe",
     ledger: Ledger,

@@ -63,6 +63,10 @@ class RolloutSettings(BaseModel):
         sampling = fps_capped(self.overview_fps, self.overview_max_frames)
         return look_at_video(Clip(video, 0.0, video.info.duration_s), sampling, self.max_pixels)
 
+    def overview_frames(self, video_s: float | None) -> int:
+        """How many those are; all that the limit allows for a video of unknown length."""
+        return frame_count(self.overview_fps, self.overview_max_frames, video_s)
+
     def load(self, video_s: float | None, control: Control = WHOLE) -> Load:
         """What one play is expected to cost: the marked frame, one crop, the answer; all is sent with every call.
 
@@ -71,8 +75,7 @@ class RolloutSettings(BaseModel):
             control: what is taken away.
         """
         tools, mode = self.tools, self.mode_under(control)
-        overview = frame_count(self.overview_fps, self.overview_max_frames, video_s)
-        frames = overview if control.opens_with in ("overview", "both") else 0
+        frames = self.overview_frames(video_s) if control.opens_with in ("overview", "both") else 0
         marked = int(control.opens_with in ("prompt", "both"))
         crop = frame_count(tools.crop_fps, tools.crop_max_frames, video_s, tools.crop_min_frames)
         mark = frame_tokens(tools.prompt_max_pixels)

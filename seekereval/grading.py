@@ -40,10 +40,9 @@ async def graded_of(item: Item, played: Mapping[str, Any] | None, judge: ModelSe
     if played["looking"]:
         return Graded(item=item, state=State.TRUNCATED, reply=reply, rule=str(stop), **facts)
     truncated = stop is StopReason.TOO_LONG
-    if item.scoring == "choice" or truncated:
+    if judge is None:
         return grade(item, reply, truncated=truncated, **facts)
-    assert judge is not None, "an evaluation with open items has a judge"
-    return await grade_open(item, reply, judge, **facts)
+    return await grade_open(item, reply, judge, truncated=truncated, **facts)
 
 
 def whole(item: Item, turns: Sequence[Graded]) -> Graded:

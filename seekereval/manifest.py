@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from seekerdata.answers import READER_VERSION
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings, without_secrets
 from seekerdata.sample import digest
@@ -24,7 +25,9 @@ PACKAGES = ("inspect_ai", "openai", "google-genai")
 """Beside those that decide pixels."""
 
 
-def begin(evaluation: Evaluation, model: ModelSettings, out: Path, command: str, items: Sequence[Item]) -> dict[str, Any]:
+def begin(
+    evaluation: Evaluation, model: ModelSettings, out: Path, command: str, items: Sequence[Item]
+) -> dict[str, Any]:
     """The manifest of a run that begins or goes on, written into its folder.
 
     Raises:
@@ -62,10 +65,11 @@ def begin(evaluation: Evaluation, model: ModelSettings, out: Path, command: str,
     return manifest
 
 
-def finish(manifest: dict[str, Any], out: Path, rows: Sequence[Graded], played: Sequence[dict[str, Any]]) -> None:
-    """Add what only a finished run knows: what the server says it is, what was read, what it took."""
-    from seekereval.scoring import VERSION
-
+def finish(
+    manifest: dict[str, Any], out: Path, rows: Sequence[Graded], played: Sequence[dict[str, Any]], unanswered: int
+) -> None:
+    """Add what only a finished run knows: what the server says it is, what was read, what it took, and how many plays
+    met an error that another run may mend."""
     usage: Counter[str] = Counter()
     for row in rows:
         usage.update(row.usage)
@@ -73,8 +77,9 @@ def finish(manifest: dict[str, Any], out: Path, rows: Sequence[Graded], played: 
     manifest = manifest | {
         "model": manifest["model"] | {"served": sorted({name for p in played for name in p.get("served", ())})},
         "videos_sha256": digest(dict(sorted(files.items())), length=64),
-        "scorer": VERSION,
+        "scorer": READER_VERSION,
         "states": dict(Counter(row.state for row in rows)),
+        "unanswered": unanswered,
         "usage": dict(usage),
         "finished": _now(),
     }

@@ -87,6 +87,9 @@ class Shown(RolloutSettings):
         shown = look_at_video(Clip(video, 0.0, duration_s), samplings[self.sampler], self.max_pixels)
         return stamped(shown, self.timestamps, 0.0, self.overview_fps)
 
+    def overview_frames(self, video_s: float | None) -> int:
+        return super().overview_frames(video_s) if self.sampler == "fps" else self.overview_max_frames
+
 
 class StampedTools(VideoTools):
     """The same tools; the stamps of a crop as a preset wants them."""

@@ -5,17 +5,23 @@ written from the logs, whole, at the end.
 """
 
 import json
+import re
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from seekerdata.errors import SeekerError
-from seekerdata.models import ModelSettings, connect, said_of
+from seekerdata.models import ModelSettings, connect
+from seekerdata.sample import digest
 from seekerdata.workspace import write_atomically
+from seekereval.benchmark import benchmark
 from seekereval.evaluation import Evaluation
 from seekereval.grading import whole
 from seekereval.item import Graded, Item, State
-from seekereval.manifest import begin, finish
+from seekereval.manifest import MANIFEST, begin, finish, settings_of
 from seekereval.play import TURNED
 
 if TYPE_CHECKING:
@@ -58,8 +64,29 @@ def run(
     rows = [whole(item, [g for key, g in graded.items() if _of(key, item)]) for item in items]
     write_atomically(out / FRAMES, (_line(_frames(item, replies.get(item.id))) for item in asked))
     write_atomically(out / RESULTS, (f"{row.model_dump_json()}\n".encode() for row in rows))
-    finish(begun, out, rows, [_played(sample) for sample in replies.values()])
+    unanswered = sum(not (replies.get(item.id) and replies[item.id].scores) for item in asked)
+    finish(begun, out, rows, [_played(sample) for sample in replies.values()], unanswered)
     return out
+
+
+def folder_of(evaluation: Evaluation, model: ModelSettings) -> Path:
+    """Where a run is kept if nobody says so: one folder for all that is asked, so that the same command goes on."""
+    named = "-".join([evaluation.task, model.model.rpartition("/")[2], evaluation.preset.name])
+    return Path("runs") / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', named)}-{digest(settings_of(evaluation, model), 6)}"
+
+
+def score_of(evaluation: Evaluation, out: Path) -> dict[str, Any]:
+    """What a finished run scored, and which errors it met."""
+    from seekereval.scoring import summary
+
+    which = benchmark(evaluation.benchmark)
+    lines = (out / RESULTS).read_text(encoding="utf-8").splitlines()
+    rows = [Graded.model_validate_json(line) for line in lines]
+    errors = Counter(row.error for row in rows if row.state is State.ERROR)
+    facts = summary(rows, which.groups, which.compat).facts()
+    again = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["unanswered"]
+    more = {"extras": which.extras(rows), "errors": dict(errors), "again": again, "out": str(out)}
+    return facts | more
 
 
 def _model(settings: ModelSettings) -> "Model":
@@ -84,19 +111,20 @@ def _evaluate(
 
     from seekereval.task import task_of
 
-    _, (log,) = eval_set(
-        task_of(evaluation, asked),
-        log_dir=str(logs),
-        model=model,
-        max_samples=concurrency,
-        retry_attempts=0,
-        retry_immediate=False,
-        log_images=False,
-        score_display=display == "rich",
-        display=display,
-        ctl_server=False,
-        log_level="error",
-    )
+    with redirect_stdout(sys.stderr):  # standard output is for what a run found
+        _, (log,) = eval_set(
+            task_of(evaluation, asked),
+            log_dir=str(logs),
+            model=model,
+            max_samples=concurrency,
+            retry_attempts=0,
+            retry_immediate=False,
+            log_images=False,
+            score_display=display == "rich",
+            display=display,
+            ctl_server=False,
+            log_level="error",
+        )
     return log
 
 
