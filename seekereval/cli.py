@@ -66,7 +66,7 @@ def run(
         evaluation = _evaluation(bench, data, preset, changes, baselines, asks)
         who = {"model": model, "base_url": base_url, "concurrency": concurrency, "retries": PATIENT}
         facts = _dry(evaluation, who, price, as_json) if dry else _run(evaluation, who, out, as_json)
-    if facts.get("states", {}).get("error") and facts["again"]:
+    if facts.get("again"):
         raise typer.Exit(1)
 
 
@@ -115,7 +115,7 @@ def _run(evaluation: "Evaluation", who: dict[str, Any], out: Path | None, as_jso
 
     model = _settings(who | {"temperature": evaluation.preset.temperature, "max_tokens": evaluation.preset.max_tokens})
     folder = out or folder_of(evaluation, model)
-    display = "none" if as_json else "rich" if sys.stderr.isatty() else "log"
+    display: Any = "none" if as_json else "rich" if sys.stderr.isatty() else "log"
     start(evaluation, model, folder, _command(), display)
     facts = score_of(evaluation, folder)
     _emit(facts, as_json, lambda: _draw_score(facts))
@@ -158,22 +158,17 @@ def _emit(facts: Any, as_json: bool, draw: Callable[[], None]) -> None:
 def _draw_dry(facts: dict[str, Any]) -> None:
     from seekereval.dry_run import shortened
 
-    prompt = facts["prompt"]
-    for turn in prompt["turns"] if prompt else ():
-        print(f"--- {turn['role']}\n{shortened(turn['text'])}")
-    if prompt:
-        print(
-            f"--- that was {prompt['item']}: {prompt['frames']} frames, tools: {', '.join(prompt['tools']) or 'none'}"
-        )
+    if prompt := facts["prompt"]:
+        for turn in prompt["turns"]:
+            print(f"--- {turn['role']}\n{shortened(turn['text'])}")
+        tools = ", ".join(prompt["tools"]) or "none"
+        print(f"--- that was {prompt['item']}: {prompt['frames']} frames, tools: {tools}")
     for line in facts["unreadable"]:
         print(f"cannot be shown: {line}", file=sys.stderr)
-    plain = {key: value for key, value in facts.items() if isinstance(value, str | int | float)}
-    _table(
-        [("", ""), *((key.replace("_", " "), f"{v:,}" if isinstance(v, int) else str(v)) for key, v in plain.items())]
-    )
-    print(
-        "cost: " + ("unknown, name the price with --price IN,OUT" if facts["cost"] is None else f"${facts['cost']:,}")
-    )
+    plain = {key: value for key, value in facts.items() if isinstance(value, str | int | float) and key != "cost"}
+    rows = [(key.replace("_", " "), f"{v:,}" if isinstance(v, int) else str(v)) for key, v in plain.items()]
+    cost = "unknown; name the price with --price IN,OUT" if facts["cost"] is None else f"${facts['cost']:,}"
+    _table([("", ""), *rows, ("cost", cost)])
     print("These are estimates:", *facts["assumptions"], sep="\n- ")
 
 

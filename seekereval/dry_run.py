@@ -68,7 +68,7 @@ def _load(evaluation: Evaluation, item: Item) -> Load:
 
 def _prompt(evaluation: Evaluation, asked: list[Item]) -> dict[str, Any]:
     """The first prompt that can be shown; items before it have videos that cannot be read."""
-    unreadable = []
+    unreadable: list[str] = []
     for item in asked:
         try:
             return {"unreadable": unreadable, "prompt": _opening(evaluation, item)}

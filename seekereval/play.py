@@ -43,8 +43,10 @@ def reordered(item: Item, order: Sequence[int]) -> Item:
     if not item.options:
         return item
     options = tuple(item.options[n] for n in order)
-    answer = LETTERS[list(order).index(LETTERS.index(item.answer))]
-    return item.model_copy(update={"options": options, "answer": answer})
+    letters = list(LETTERS[: len(options)])
+    known = item.answer in letters  # some rows name no option
+    gold = letters[list(order).index(letters.index(item.answer))] if known else item.answer
+    return item.model_copy(update={"options": options, "answer": gold})
 
 
 def control_of(preset: Preset, baseline: Baseline, marked: bool) -> Control:
@@ -89,7 +91,7 @@ async def play(item: Item, data: Path, preset: Preset, baseline: Baseline, polic
 
 
 def looks(trajectory: Trajectory, fps: float) -> list[dict[str, Any]]:
-    """Every look of a play: its source, true times, numbers at the video's average rate, sizes, a hash of all pixels."""
+    """Every look of a play: source, true times, frame numbers at the average rate, sizes, a hash of all pixels."""
     found = []
     for n, turn in enumerate(trajectory.turns):
         for source in dict.fromkeys(image.source for image in turn.images):

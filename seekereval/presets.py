@@ -1,4 +1,4 @@
-"""Preset: how much of a video a model is shown, and how it is asked, under one name. Named after where its numbers come from.
+"""Preset: how much of a video a model is shown and how it is asked, under the name of where its numbers come from.
 
 A preset says all that decides what a model sees; a run's manifest holds it as resolved. Times are true ones unless a
 preset exists to reproduce numbers that were made with others.
@@ -16,7 +16,7 @@ from seekerdata.plugin import near
 from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import ToolSettings, VideoTools
 from seekerdata.trajectory import Image, Text
-from seekerdata.video import Clip, Video, at, fps_capped, uniform
+from seekerdata.video import Clip, Sampling, Video, at, fps_capped, uniform
 
 Sampler = Literal["fps", "uniform", "middle"]
 Stamps = Literal["true", "paper", "none"]
@@ -79,7 +79,7 @@ class Shown(RolloutSettings):
 
     def overview(self, video: Video) -> Observation:
         duration_s, most = video.info.duration_s, self.overview_max_frames
-        samplings = {
+        samplings: dict[Sampler, Sampling] = {
             "fps": fps_capped(self.overview_fps, most),
             "uniform": uniform(most),
             "middle": at([duration_s / 2]),

@@ -57,7 +57,7 @@ GRADED = "graded"
 
 @modelapi(name="seeker")
 class Seeker(ModelAPI):
-    """The players that come with us, `seeker/expert`, `seeker/random`, `seeker/blind`. They play; they generate nothing."""
+    """The players that come with us: `seeker/expert`, `seeker/random`, `seeker/blind`. They generate nothing."""
 
     async def generate(self, *args: Any, **kwargs: Any) -> ModelOutput:
         raise NotImplementedError("the players of seeker/ play benchmarks of seekereval only")
