@@ -7,7 +7,7 @@ preset exists to reproduce numbers that were made with others.
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seekerdata.errors import SeekerError
 from seekerdata.instructions import Mode
@@ -155,5 +155,7 @@ def preset_of(name: str, **changes: Any) -> Preset:
         changes["tools"] = TOOLS
     try:
         return Preset.model_validate({**PRESETS[name].model_dump(), **changes})
-    except ValueError as error:
-        raise SeekerError(f"preset {name}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise SeekerError(f"preset {name}: {key}: {first['msg']}") from None

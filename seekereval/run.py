@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from seekerdata.errors import SeekerError
-from seekerdata.models import ModelSettings, connect
+from seekerdata.models import ModelSettings, connect, without_secrets
 from seekerdata.sample import digest
 from seekerdata.workspace import write_atomically
 from seekereval.benchmark import benchmark
@@ -54,13 +54,15 @@ def run(
     Raises:
         SeekerError: the folder holds another run, the data is not there, a wrong key, an unknown model.
     """
+    connected = _model(model)
     items = evaluation.items()
     asked = evaluation.asked(items)
     begun = begin(evaluation, model, out, command, items)
-    log = _evaluate(evaluation, asked, _model(model), model.concurrency, out / LOGS, display)
+    log = _evaluate(evaluation, asked, connected, model.concurrency, out / LOGS, display)
     replies = {str(sample.id): sample for sample in _samples(log)}
+    if hopeless := [p["error"] for p in map(_played, replies.values()) if p.get("hopeless")]:
+        raise SeekerError(hopeless[0])
     graded = {item.id: _graded(item, replies.get(item.id)) for item in asked}
-    _stop_if_hopeless(graded)
     rows = [whole(item, [g for key, g in graded.items() if _of(key, item)]) for item in items]
     write_atomically(out / FRAMES, (_line(_frames(item, replies.get(item.id))) for item in asked))
     write_atomically(out / RESULTS, (f"{row.model_dump_json()}\n".encode() for row in rows))
@@ -145,15 +147,9 @@ def _graded(item: Item, sample: "EvalSample | None") -> Graded:
     if sample and sample.scores:
         (score,) = sample.scores.values()
         return Graded.model_validate({"item": item, **(score.metadata or {})["graded"]})
-    said = sample.error.message if sample and sample.error else "the run was stopped before this item was asked"
+    bug = sample.error.message if sample and sample.error else "the run was stopped before this item was asked"
+    said = _played(sample).get("error") or without_secrets(bug)
     return Graded(item=item, state=State.ERROR, error=said)
-
-
-def _stop_if_hopeless(graded: dict[str, Graded]) -> None:
-    """A mistake that concerns every item is the user's, told in one line."""
-    for row in graded.values():
-        if row.state is State.ERROR and row.error.startswith("SeekerError("):
-            raise SeekerError(row.error.removeprefix("SeekerError(").strip("\"')"))
 
 
 def _of(key: str, item: Item) -> bool:

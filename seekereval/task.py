@@ -105,11 +105,12 @@ def played(form: dict[str, Any]) -> Solver:
             trajectory = await _aside(partial(made, policy_of(model, evaluation.preset)))
         except SeekerError as error:
             hopeless.append(error)
+            state.store.set(PLAYED, {"error": str(error), "hopeless": True})
             raise
         except ItemError as error:
+            state.store.set(PLAYED, {"error": f"{error.code}: {error.message}"})
             if error.retryable:
                 raise
-            state.store.set(PLAYED, {"error": f"{error.code}: {error.message}"})
             return state
         video = video_of(item, evaluation.data)
         state.store.set(PLAYED, facts_of(item, trajectory, video, time.monotonic() - started))
