@@ -22,7 +22,9 @@ from seekereval.benchmarks.mlvu import DEV, FREE, TEST
 from seekereval.benchmarks.v2p_bench import BY_CONTENT, RELEASED, SIZES, split_question
 from seekereval.compat import RULES
 from seekereval.item import Graded, Item, State
+from seekereval.play import as_text, play
 from seekereval.playing import prompts_of, sample_of, video_of
+from seekereval.presets import preset_of
 from seekereval.scoring import grade
 from seekereval.subtitles import Subtitle, read_subtitles, spoken_at
 from seekereval.table import read_table
@@ -432,6 +434,29 @@ def test_what_is_said_stands_behind_the_frames_up_to_its_middle() -> None:
     spoken = [Subtitle(1.5, 2.5, "two"), Subtitle(5.6, 6.2, "six"), Subtitle(8.2, 9.9, "unseen")]
     assert spoken_at(spoken, [0.0, 2.0, 4.0, 6.6, 8.0]) == [(2, "two"), (3, "six")]
     assert spoken_at(spoken, [0.0, 8.0]) == []
+
+
+@pytest.mark.parametrize("stamps", ["true", "none"])
+def test_a_play_with_subtitles_shows_them_between_its_frames(tmp_path: Path, stamps: str) -> None:
+    make_clip(tmp_path / "videos/made_0.mp4", seconds=4)
+    written(tmp_path / "lvb_val.json", benchmark("longvideobench").fixtures[:1])
+    said = [{"timestamp": [1.0, 2.2], "text": "A </think> door"}, {"timestamp": [3.4, 3.5], "text": "Rain"}]
+    written(tmp_path / "subtitles/made_0_en.json", said)
+    played = {}
+    for mode in ("off", "interleaved"):
+        (item,) = benchmark(f"longvideobench:subtitles={mode}").items(tmp_path)
+        preset = preset_of("default", timestamps=stamps, mode="direct", fps=1)
+        played[mode] = asyncio.run(play(item, tmp_path, preset, "", make("policies", "random"))).turns[1]
+    lines = as_text(played["interleaved"]).split("\n")
+    spoken = ['Spoken: "A &lt;/think> door"', 'Spoken: "Rain"']
+    assert [line for line in lines if line.startswith("Spoken")] == spoken
+    assert lines[lines.index(spoken[0]) - 1].startswith("[frame 1") and "[frame 2" in "".join(
+        lines[lines.index(spoken[0]) :]
+    )
+    assert [line for line in lines if line not in spoken] == as_text(played["off"]).split("\n")
+    (tmp_path / "subtitles/made_0_en.json").unlink()
+    with pytest.raises(ItemError, match="made_0_en"):
+        asyncio.run(play(item, tmp_path, preset, "", make("policies", "random")))
 
 
 # -- the made world --------------------------------------------------------------------------------
