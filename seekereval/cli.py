@@ -1,6 +1,6 @@
 """seekereval's command line: parse, call, print. The only file of the package that prints.
 
-A user's mistake is one line on stderr and exit code 2; files that are missing, or items that may be mended, exit code 1.
+A user's mistake is one line on stderr and exit code 2; missing files, or items that may be mended, are exit code 1.
 """
 
 import json

@@ -55,7 +55,7 @@ def nearest(counts: Sequence[Count], items: int) -> Count | None:
 def _sizes(counts: Sequence[Count], items: Sequence[Item]) -> Iterable[Line]:
     count = nearest(counts, len(items))
     if count is None:
-        yield Line("items", "", str(len(items)), "ok")
+        yield Line("items", "", str(len(items)), "ok", "no number is published for these settings")
         return
     sizes = ", ".join(f"{other.items} ({other.source})" for other in counts)
     yield _compared("items", count.items, len(items), sizes)
