@@ -26,6 +26,11 @@ RELEASED = {
     1: "OA", 2: "HA", 3: "OD", 4: "FM", 5: "CR", 6: "PU", 7: "CI", 9: "FT", 10: "RT", 12: "AS", 13: "SR", 14: "GC",
 }  # fmt: skip
 """The same by the map of the released script."""
+SOURCES = (
+    "ActivityNet", "EgoSchema", "LVBench", "MLVU", "MSRVTT-QA", "MSVD-QA", "MVBench", "NExTVideo", "Perception_Test",
+    "TVBench", "VCGBench-Diverse", "Video-MME_xk", "Video-MME_yk",
+)  # fmt: skip
+"""Folders of the videos, by where they come from."""
 SIZES = {1: 129, 2: 253, 3: 46, 4: 57, 5: 119, 6: 44, 7: 56, 9: 48, 10: 95, 12: 112, 13: 173, 14: 37}
 """Items by number in the released response file; the paper has one more of 7 and two more of 9."""
 
@@ -44,7 +49,7 @@ class V2PBench(Benchmark):
             "gaotiexinqu/V2P-Bench",
             "f6f0f5bd11cbbc592d9f4a40591669f4649b204d",
             "CC-BY-NC-4.0, academic research only",
-            archives=(Archive("videos/*.zip", "videos/{name}"), Archive("vp_frames.zip", "frames")),
+            archives=(Archive("videos/*.zip", "videos/{name}", names=SOURCES), Archive("vp_frames.zip", "frames")),
         )
 
     @property

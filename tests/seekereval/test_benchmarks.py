@@ -79,7 +79,8 @@ def test_what_is_declared_hangs_together(which: Benchmark) -> None:
     assert len(which.revision) == 40 or which.revision in ("main", "")
     for count in which.counts:
         assert set(count.groups) <= set(which.groups)
-        assert all(sum(groups.values()) == count.items for groups in count.groups.values()), count.source
+        sums = {sum(groups.values()) for groups in count.groups.values()}
+        assert count.items is None or sums <= {count.items}, count.source
 
 
 def test_a_folder_without_the_files_is_one_line(which: Benchmark, tmp_path: Path) -> None:
