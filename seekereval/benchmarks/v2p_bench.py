@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from seekerdata.sample import DIMENSIONS, LETTERS, digest
 from seekereval.archive import Archive
 from seekereval.benchmark import Benchmark, Count, Hub, defects_of, gold_letter
@@ -41,6 +43,9 @@ _INSTRUCTION = re.compile(r"\s*select the best option.*\Z", re.IGNORECASE | re.D
 class V2PBench(Benchmark):
     """V2P-Bench: 12 dimensions, marked frames, 2 to 4 options."""
 
+    file: str = Field("", pattern=r"^[^/\\]*$")
+    """Another annotation file of the folder: `dataset_info_1148.json` is the list that VideoSeeker was evaluated on."""
+
     groups = ("dimension", "duration", "dimension_released", "duration_readme", "source")
 
     @property
@@ -72,7 +77,7 @@ class V2PBench(Benchmark):
         return [_fixture(number, n) for number in BY_CONTENT for n in range(3)]
 
     def rows(self, data: Path) -> list[dict[str, Any]]:
-        return read_table(find_table(data, FILES, self.plugin_name()), NEEDED)
+        return read_table(find_table(data, (self.file,) if self.file else FILES, self.plugin_name()), NEEDED)
 
     def item(self, row: dict[str, Any], data: Path | None = None) -> Item:
         question, options = split_question(text(row.get("question")))

@@ -96,6 +96,7 @@ def test_a_folder_without_the_files_is_one_line(which: Benchmark, tmp_path: Path
         ("mlvu:splt=dev", "did you mean 'split'"),
         ("mlvu:split=train", "split: Input should be 'dev' or 'test'"),
         ("mlvu:dev", "'dev' is no setting"),
+        ("v2p_bench:file=/etc/passwd", "file: String should match"),
         ("world:clips=0", "clips: Input should be greater"),
     ],
 )
@@ -196,6 +197,16 @@ def test_v2p_annotations_under_all_their_names(tmp_path: Path, name: str) -> Non
     fields = {"row", "id"}
     found = [item.model_dump(exclude=fields) for item in which.items(tmp_path)]
     assert found == [which.item(row).model_dump(exclude=fields) for row in rows]
+
+
+def test_v2p_of_another_list(tmp_path: Path) -> None:
+    rows = benchmark("v2p_bench").fixtures
+    written(tmp_path / "dataset_info_1148.json", rows[:2])
+    (tmp_path / "dataset_info.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert len(benchmark("v2p_bench").items(tmp_path)) == 36
+    assert len(benchmark("v2p_bench:file=dataset_info_1148.json").items(tmp_path)) == 2
+    with pytest.raises(SeekerError, match=r"no none\.json there"):
+        benchmark("v2p_bench:file=none.json").items(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "version https://git-lfs.github.com/spec/v1", "[1, 2]", '[{"question": "q"}]'])

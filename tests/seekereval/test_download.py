@@ -244,7 +244,12 @@ def test_a_refusal_is_one_line(tmp_path: Path, name: str, refusal: str, said: st
         home = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
         done = seekereval("data", name, "--data", str(tmp_path / "data"), **home)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
-    assert ("HF_TOKEN" in done.stderr) == (refusal == "GatedRepo")
+    assert "HF_TOKEN" in done.stderr
+
+
+def test_a_file_in_the_folders_place_is_one_line(tmp_path: Path) -> None:
+    done = seekereval("data", "v2p_bench", "--data", str(put(tmp_path / "file", b"")))
+    assert done.returncode == 2 and "is a file, not a folder" in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("offline", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}])
