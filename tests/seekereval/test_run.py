@@ -1,0 +1,360 @@
+"""seekereval run: real benchmark folders and clips, a server that speaks the protocol, inspect_ai's own logs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from clips import make_clip
+from servers.openai_server import Called, ChatServer, Refused, Request, Said, Stalled
+from servers.openai_server import Reply as Answer
+from typer.testing import CliRunner
+
+from seekerdata.errors import SeekerError
+from seekerdata.models import ModelSettings
+from seekerdata.trajectory import Text
+from seekerdata.video import Video
+from seekereval.cli import app
+from seekereval.evaluation import Evaluation
+from seekereval.item import Graded, Item, State
+from seekereval.play import shuffled, turned
+from seekereval.presets import Preset, preset_of
+from seekereval.run import run
+
+ROOT = Path(__file__).parent.parent.parent
+NAME = "openai-api/local/any"
+KEY = "sk-local-0123456789"
+VIEW = Called("view_visual_prompt", {"frame_path": "prompt_1"})
+CROP = Called("crop_video", {"video_path": "video", "start_time": 2, "end_time": 6})
+RIGHT = "a white square"
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LOCAL_API_KEY", KEY)
+    monkeypatch.setattr("seekerdata.patience.FIRST_S", 0.01)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in V2P-Bench's layout: eight questions about one clip, the right option at changing places."""
+    folder = tmp_path_factory.mktemp("v2p")
+    make_clip(folder / "videos" / "clip.mp4", seconds=12, size=(96, 64))
+    (folder / "frames").mkdir()
+    PIL.Image.fromarray(np.full((64, 96, 3), 40, np.uint8)).save(folder / "frames" / "mark.jpg")
+    write_rows(folder, [row_of(n) for n in range(8)])
+    return folder
+
+
+def row_of(n: int, video: str = "clip.mp4") -> dict[str, Any]:
+    options = ["a red ball", "a blue cup", "a green hat"]
+    options.insert(n % 4, RIGHT)
+    lines = [f"What is marked in case {n}?", *(f"{letter}: {o}" for letter, o in zip("ABCD", options, strict=True))]
+    about = {"video_path": video, "frame_path": "mark.jpg", "duration": 12, "dimension": 1 + n % 2, "source": "made"}
+    return {"question": "\n".join(lines), "answer": "ABCD"[n % 4], **about}
+
+
+def write_rows(folder: Path, rows: list[dict[str, Any]]) -> None:
+    (folder / "dataset_info.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def copy_of(data: Path, folder: Path, rows: list[dict[str, Any]]) -> Path:
+    folder.mkdir()
+    for name in ("videos", "frames"):
+        (folder / name).symlink_to(data / name)
+    write_rows(folder, rows)
+    return folder
+
+
+def evaluation(data: Path, preset: str = "default", **asks: Any) -> Evaluation:
+    return Evaluation(benchmark="v2p_bench", data=data, preset=preset_of(preset), **asks)
+
+
+def settings(server: ChatServer, **changes: Any) -> ModelSettings:
+    return ModelSettings(**{"model": NAME, "base_url": server.url, "retries": 0, **changes})
+
+
+def rows_in(out: Path) -> list[Graded]:
+    return [Graded.model_validate_json(line) for line in (out / "results.jsonl").read_text().splitlines()]
+
+
+def case(request: Request) -> int:
+    """Which question was asked."""
+    return int(request.text.partition("in case ")[2].partition("?")[0])
+
+
+def right_letter(request: Request) -> str:
+    return next(line[0] for line in request.text.splitlines() if line.endswith(f". {RIGHT}"))
+
+
+def knowing(request: Request) -> Answer:
+    """Looks at the mark, then names the right option."""
+    if request.tools and not request.replies:
+        return Said("<think>I look.</think>", (VIEW,))
+    return Said(f"<think>It is white.</think><answer>{right_letter(request)}</answer>")
+
+
+def test_a_model_is_asked_over_the_wire_and_all_of_it_is_written_down(data: Path, tmp_path: Path) -> None:
+    with ChatServer(knowing) as server:
+        out = run(evaluation(data), settings(server), tmp_path / "out", "seekereval run v2p_bench")
+    assert [row.score for row in rows_in(out)] == [1.0] * 8
+    assert all(row.frames == 13 and row.usage["calls"] == 2 and row.calls[0].name == VIEW.name for row in rows_in(out))
+    first = server.requests[0]
+    assert len(first.images) == 12 and set(first.tools) == {"view_visual_prompt", "crop_video"}
+    assert (first.body["temperature"], first.body["max_tokens"]) == (0.0, 8192)
+    frames = [json.loads(line) for line in (out / "frames.jsonl").read_text().splitlines()]
+    overview, mark = frames[0]["looks"]
+    assert overview["times_s"] == [float(n) for n in range(12)] and overview["indices"] == list(range(0, 120, 10))
+    assert (mark["source"], mark["sizes_wh"]) == ("prompt_1", [[96, 64]])
+    assert frames[0]["video"]["sha256"] == Video(data / "videos" / "clip.mp4").sha256
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["model"] == {"asked": NAME, "served": ["any"]}
+    assert manifest["settings"]["preset"]["frames"] == 256 and manifest["decoder"] == "pyav"
+    assert manifest["benchmark"]["hub_id"] == "gaotiexinqu/V2P-Bench" and manifest["benchmark"]["items"] == 8
+    assert manifest["states"] == {"answered": 8} and manifest["unanswered"] == 0
+    assert manifest["usage"]["calls"] == len(server.requests) == 16
+
+
+def test_nothing_secret_no_picture_and_no_path_of_the_machine_is_kept(data: Path, tmp_path: Path) -> None:
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
+    with ChatServer(knowing) as server:
+        out = run(evaluation(data, limit=2), settings(server), tmp_path / "out")
+    (log,) = list_eval_logs(str(out / "logs"))
+    logged = read_eval_log(log, resolve_attachments=True).model_dump_json()
+    written = logged + "".join(path.read_text() for path in out.glob("*.json*"))
+    assert KEY not in written
+    assert "data:image" not in written and "/9j/" not in written
+    assert "[frame 3.0 s]" in logged
+    assert str(ROOT) not in "".join(path.read_text() for path in out.glob("*.json*"))
+
+
+def test_every_way_to_end_has_its_state_and_counts(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    rows = [row_of(n) for n in range(7)] + [row_of(7, "gone.mp4")]
+    said: dict[int, Answer] = {
+        1: Said(""),
+        2: Said("<think>Again.</think>", (CROP,)),
+        3: Said("<think>It may be", finish="length"),
+        4: Said("", finish="content_filter"),
+        5: Refused(400, "A"),
+        6: Said("!" * 64),
+    }
+
+    def script(request: Request) -> Answer:
+        return said.get(case(request)) or knowing(request)
+
+    folder = copy_of(data, tmp_path / "data", rows)
+    with ChatServer(script) as server:
+        out = run(evaluation(folder), settings(server), tmp_path / "out")
+        asked = len(server.requests)
+        run(evaluation(folder), settings(server), tmp_path / "out")
+        assert len(server.requests) == asked  # what cannot be mended is not asked again
+    found = {int(row.item.question.partition("case ")[2][:-1]): row for row in rows_in(out)}
+    want = ["answered", "missing", "truncated", "truncated", "refused", "error", "missing", "error"]
+    assert [found[n].state.value for n in range(8)] == want
+    assert [row.score for row in rows_in(out)] == [1.0, *[0.0] * 7]
+    assert len(found[2].calls) == 6  # five rounds and the call after the last
+    assert found[5].answer == "" and "model_failed" in found[5].error
+    assert found[7].error.startswith("missing:")
+
+
+def test_a_server_that_dies_is_an_error_that_the_next_run_mends(data: Path, tmp_path: Path) -> None:
+    dead = True
+
+    def script(request: Request) -> Answer:
+        return Refused(503, "B") if dead and case(request) == 3 else knowing(request)
+
+    with ChatServer(script) as server:
+        out = run(evaluation(data, limit=6), settings(server, retries=1), tmp_path / "out")
+        row = rows_in(out)[3]
+        assert (row.state, row.answer, row.score) == (State.ERROR, "", 0.0)
+        assert row.error.startswith("model_failed: openai-api/local/any:")
+        assert sum(case(request) == 3 for request in server.requests) == 2  # tried again, then given up
+        assert json.loads((out / "manifest.json").read_text())["unanswered"] == 1
+        before, dead = len(server.requests), False
+        run(evaluation(data, limit=6), settings(server, retries=1), tmp_path / "out")
+        assert {case(request) for request in server.requests[before:]} == {3}
+    assert [row.score for row in rows_in(out)] == [1.0] * 6
+    assert json.loads((out / "manifest.json").read_text())["unanswered"] == 0
+
+
+def test_after_a_kill_no_finished_item_is_asked_again(data: Path, tmp_path: Path) -> None:
+    killed = False
+
+    def script(request: Request) -> Answer:
+        return Stalled() if not killed and case(request) >= 5 else knowing(request)
+
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_DATA_HOME": str(tmp_path / "home")}
+    with ChatServer(script) as server:
+        command = [sys.executable, "-m", "seekereval.cli", "run", "v2p_bench", "--model", NAME, "--json"]
+        command += ["--base-url", server.url, "--data", str(data), "--out", str(tmp_path / "out"), "--concurrency", "2"]
+        first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while sum(case(request) >= 5 for request in list(server.requests)) < 2:  # both places wait for the server
+            assert first.poll() is None, first.communicate()[1].decode()
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+        killed, before = True, len(server.requests)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert {case(request) for request in server.requests[before:]} == {5, 6, 7}
+    facts = json.loads(done.stdout)
+    assert (facts["n"], facts["headline"], facts["states"]["answered"]) == (8, 100.0, 8)
+
+
+def test_a_wrong_key_ends_the_run_in_one_line(data: Path, tmp_path: Path) -> None:
+    with ChatServer(knowing, key="another") as server:
+        with pytest.raises(SeekerError, match=r"^openai-api/local/any: .*the key is wrong or missing") as caught:
+            run(evaluation(data), settings(server, concurrency=2), tmp_path / "out")
+        assert KEY not in str(caught.value)
+        assert len(server.requests) <= 2  # nobody is asked again
+
+
+def test_a_folder_holds_one_run(data: Path, tmp_path: Path) -> None:
+    out = run(evaluation(data, limit=2), ModelSettings(model="seeker/random"), tmp_path / "out")
+    with pytest.raises(SeekerError, match="another limit, model"):
+        run(evaluation(data, limit=3), ModelSettings(model="seeker/blind"), out)
+
+
+@pytest.mark.parametrize(
+    ("asks", "images", "tools"),
+    [
+        ({"baseline": "blind"}, 0, []),
+        ({"baseline": "one_frame"}, 1, []),
+        ({"baseline": "no_visual_prompt"}, 12, ["crop_video"]),
+        ({"preset": preset_of("default", mode="direct")}, 13, []),
+        ({"preset": preset_of("default", mode="reasoning")}, 13, []),
+        ({"preset": preset_of("default", tools=("view_visual_prompt",))}, 12, ["view_visual_prompt"]),
+        ({"preset": preset_of("v2p")}, 65, []),
+    ],
+)
+def test_what_is_taken_away(data: Path, tmp_path: Path, asks: dict[str, Any], images: int, tools: list[str]) -> None:
+    with ChatServer(lambda request: Said("<answer>A</answer>")) as server:
+        chosen = evaluation(data, limit=1).model_copy(update=asks)
+        out = run(chosen, settings(server), tmp_path / "out")
+    (request,) = server.requests
+    assert (len(request.images), request.tools) == (images, tools)
+    assert rows_in(out)[0].frames == images
+    assert ("seconds>" in request.text) == (images > 1 and asks.get("preset") != preset_of("v2p"))
+
+
+def test_paper_stamps_count_frames_and_true_ones_tell_the_time(clip_path: Path) -> None:
+    def stamps(preset: Preset) -> list[str]:
+        blocks = preset.rollout().overview(Video(clip_path)).blocks
+        return [block.text for block in blocks if isinstance(block, Text)]
+
+    changes = {"frames": 4}  # of a clip of 20 s: the limit bites
+    assert stamps(preset_of("default", **changes)) == [f"<{5 * n}.0 seconds>" for n in range(4)]
+    assert stamps(preset_of("videoseeker", **changes)) == [f"<{n}.0 seconds>" for n in range(4)]
+
+
+def test_a_crop_under_paper_stamps_counts_from_its_start(clip_path: Path) -> None:
+    texts = []
+    for name in ("default", "videoseeker"):
+        tools = preset_of(name).toolset()
+        tools.reset(Video(clip_path))
+        texts.append([part["text"] for part in tools.crop_video("video", 4, 6) if part["type"] == "text"])
+    assert texts == [
+        ["<4.0 seconds>", "<4.5 seconds>", "<5.0 seconds>", "<5.5 seconds>"],
+        ["<4.0 seconds>", "<5.0 seconds>", "<6.0 seconds>", "<7.0 seconds>"],
+    ]
+
+
+ITEM = Item(id="q", video="v", question="Which?", options=("one", "two", "three"), answer="B", cluster="v")
+
+
+def test_reordered_options_keep_their_right_one() -> None:
+    orders = {shuffled(ITEM, seed).options for seed in range(20)}
+    assert len(orders) > 3 and shuffled(ITEM, 1) == shuffled(ITEM, 1)
+    for item in [*(shuffled(ITEM, seed) for seed in range(20)), *turned(ITEM)]:
+        assert item.options["ABC".index(item.answer)] == "two"
+    assert [item.answer for item in turned(ITEM)] == ["B", "A", "C"]
+    assert [item.id for item in turned(ITEM)] == ["q", "q~1", "q~2"]
+    open_item = ITEM.model_copy(update={"options": (), "answer": "two"})
+    assert turned(open_item) == [open_item] and shuffled(open_item, 1) == open_item
+    goldless = ITEM.model_copy(update={"answer": ""})
+    assert {item.answer for item in turned(goldless)} == {""}
+
+
+@pytest.mark.parametrize(
+    ("script", "score"), [(knowing, 1.0), (lambda request: Said("<answer>A</answer>"), 0.0)], ids=["knows", "says A"]
+)
+def test_circular_wants_every_turn_right(
+    data: Path, tmp_path: Path, script: Callable[[Request], Answer], score: float
+) -> None:
+    with ChatServer(script) as server:
+        out = run(evaluation(data, limit=2, circular=True), settings(server), tmp_path / "out")
+    rows = rows_in(out)
+    assert [row.score for row in rows] == [score] * 2
+    assert [len(row.scores) for row in rows] == [4] * 2 and len({row.item.id for row in rows}) == 2
+    assert sum(row.usage["calls"] for row in rows) == len(server.requests)
+
+
+@pytest.mark.parametrize("mode", ["tool", "direct", "reasoning"])
+def test_our_own_players_need_no_key_and_no_network(
+    mode: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    world = tmp_path_factory.getbasetemp() / "world"  # made once for all modes
+    scores = {}
+    for player in ("expert", "random", "blind"):
+        words = ["run", "world:clips=1", "--model", f"seeker/{player}", "--mode", mode, "--data", str(world), "--json"]
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+        facts = json.loads(done.stdout)
+        assert facts["states"]["answered"] == facts["n"] == 3
+        scores[player] = facts["headline"]
+    assert scores["expert"] == 100.0 and max(scores["random"], scores["blind"]) < 100.0
+
+
+def test_a_dry_run_shows_one_prompt_and_asks_nobody(data: Path) -> None:
+    words = ["run", "v2p_bench", "--model", NAME, "--data", str(data), "--dry-run", "--json", "--price", "1,10"]
+    done = CliRunner().invoke(app, [*words, "--base-url", "http://127.0.0.1:9/v1"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["prompt"]["frames"] == 12 and facts["items"] == 8
+    assert "<3.0 seconds>\n[frame 3.0 s]" in facts["prompt"]["turns"][1]["text"]
+    assert facts["cost"] == pytest.approx((facts["input_tokens"] + 10 * facts["output_tokens"]) / 1e6, abs=1e-4)
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["v2p_bnch", "--model", NAME], "did you mean 'v2p_bench'"),
+        (["world", "--model", NAME, "--preset", "v3p"], "did you mean 'v2p'"),
+        (["world", "--model", NAME, "--tools", "zoom"], "no tool 'zoom'"),
+        (["world", "--model", NAME, "--mode", "fast"], "mode"),
+        (["world", "--model", "any"], "a model is <provider>/<name>"),
+        (["world", "--model", NAME, "--blind", "--one-frame"], "one baseline at a time"),
+        (["v2p_bench", "--model", "seeker/blind", "--data", "nowhere"], "seekereval data v2p_bench"),
+        (["world:clips=1", "--model", "seeker/oracle", "--data", "w"], "no 'oracle' in policies"),
+    ],
+)
+def test_a_users_mistake_is_one_line(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["run", *words])
+    assert done.exit_code == 2
+    assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_inspect_finds_the_tasks(data: Path, tmp_path: Path) -> None:
+    import inspect_ai
+
+    from seekereval.benchmark import known
+    from seekereval.task import TASKS
+
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["inspect_ai"]
+    assert points == {"seekereval": "seekereval.task"}
+    assert sorted(TASKS) == known()
+    task = TASKS["v2p_bench"](data=str(data), mode="direct")
+    (log,) = inspect_ai.eval(task, model="seeker/blind", log_dir=str(tmp_path / "logs"), display="none")
+    assert log.status == "success" and log.results is not None
+    assert log.results.scores[0].metrics["accuracy"].value == 1.0  # the longest option is the right one here
