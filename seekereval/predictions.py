@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,7 @@ def _content(path: Path, data: bytes) -> Any:
         raise SeekerError(f"{path}: neither UTF-8 text nor an Excel table") from None
     start = text.lstrip()[:1]
     if start not in ("{", "["):
+        csv.field_size_limit(sys.maxsize)  # a reply may be longer than the module's own limit
         header = text.partition("\n")[0]
         return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in header else ","))
     try:

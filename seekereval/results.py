@@ -6,16 +6,21 @@ Both files are written whole or not at all; what is read is checked line by line
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
 from seekerdata.errors import SeekerError
+from seekerdata.sample import digest
 from seekerdata.workspace import write_atomically
 from seekereval.item import Graded
 
+if TYPE_CHECKING:
+    from seekereval.benchmark import Benchmark
+
 RESULTS, MANIFEST = "results.jsonl", "manifest.json"
 LONGEST_VALUE = 160
+MOST_FACTS = 32
 
 
 class Results(NamedTuple):
@@ -70,12 +75,23 @@ def write_results(path: Path, manifest: Mapping[str, Any], graded: Iterable[Grad
     return Results(path, json.loads(text), rows)
 
 
+def benchmark_of(run: Results) -> "Benchmark | None":
+    """The benchmark that a manifest names, with its settings; None if there is none of that name here."""
+    from seekereval.benchmark import benchmark, known
+
+    spec = str(run.manifest.get("settings", {}).get("benchmark", ""))
+    return benchmark(spec) if spec.partition(":")[0].replace("-", "_") in known() else None
+
+
 def leaves(manifest: Mapping[str, Any], above: str = "") -> dict[str, str]:
-    """Every fact of a manifest by its dotted name, as one line of text each; lists stay together."""
+    """Every fact of a manifest by its dotted name, as text; lists stay together, and of a long list of named facts
+    (hashes of files) the number and a hash over all stand for it."""
     found: dict[str, str] = {}
     for key, value in manifest.items():
         name = f"{above}.{key}" if above else str(key)
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and len(value) > MOST_FACTS:
+            found[name] = f"{len(value)} facts, hash {digest(value)}"
+        elif isinstance(value, Mapping) and value:
             found |= leaves(value, name)
         else:
             found[name] = _line(value)

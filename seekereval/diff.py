@@ -1,0 +1,109 @@
+"""diff: what two runs of a benchmark did differently, and which of their common items turned out differently.
+
+Items are compared one by one, and the difference is tested in pairs, clustered by video. What was not in both runs is
+counted and left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from seekerdata.errors import SeekerError
+from seekereval.item import Graded
+from seekereval.results import Results, leaves
+
+if TYPE_CHECKING:
+    from seekereval.intervals import Paired
+
+SAYS_NOTHING = {"started", "finished", "seconds", "out", "at", "made", "run"}
+"""Facts of a manifest that differ between any two runs, by their last name."""
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One item that is worth more or less in the second run."""
+
+    id: str
+    gold: str
+    first: Graded
+    second: Graded
+
+    @property
+    def gained(self) -> bool:
+        return self.second.score > self.first.score
+
+    def facts(self) -> dict[str, Any]:
+        told = {
+            name: {"state": row.state, "answer": row.answer, "score": row.score}
+            for name, row in (("first", self.first), ("second", self.second))
+        }
+        return {"id": self.id, "gold": self.gold, "gained": self.gained, **told}
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Two runs side by side. `settings` holds a manifest's fact under its dotted name, as each run has it."""
+
+    first: Results
+    second: Results
+    settings: dict[str, tuple[str, str]]
+    common: list[tuple[Graded, Graded]]
+    flips: list[Flip]
+    other_items: int
+    """Common items whose question, options or right answer are not the same in both."""
+    test: "Paired"
+    """Second minus first, in percent."""
+
+    def facts(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        gained = sum(flip.gained for flip in self.flips)
+        return {
+            "first": str(self.first.path),
+            "second": str(self.second.path),
+            "settings": {key: {"first": a, "second": b} for key, (a, b) in self.settings.items()},
+            "items": {
+                "common": len(self.common),
+                "only_first": len(self.first.graded) - len(self.common),
+                "only_second": len(self.second.graded) - len(self.common),
+                "differ_in_content": self.other_items,
+                "gained": gained,
+                "lost": len(self.flips) - gained,
+            },
+            "score": {"first": self.test.first, "second": self.test.second, "p": self.test.p},
+            "difference": self.test.difference._asdict(),
+            "flips": [flip.facts() for flip in self.flips],
+        }
+
+
+def compare(first: Results, second: Results) -> Diff:
+    """Compare two runs over the items that both have.
+
+    Raises:
+        SeekerError: they have no item in common.
+    """
+    from seekereval.intervals import paired
+
+    other = {row.item.id: row for row in second.graded}
+    common = [(row, other[row.item.id]) for row in first.graded if row.item.id in other]
+    if not common:
+        raise SeekerError(f"{first.path} and {second.path} have no item in common; are they of the same benchmark?")
+    flips = [Flip(a.item.id, a.item.answer, a, b) for a, b in common if a.score != b.score]
+    scores = [[100 * pair[n].score for pair in common] for n in (0, 1)]
+    test = paired(*scores, [a.item.cluster for a, _ in common])
+    return Diff(first, second, settings(first, second), common, flips, sum(_differ(a, b) for a, b in common), test)
+
+
+def settings(first: Results, second: Results) -> dict[str, tuple[str, str]]:
+    """The facts of two manifests that are not the same, but for those that never are; absent ones are empty."""
+    a, b = leaves(first.manifest), leaves(second.manifest)
+    keys = [key for key in dict.fromkeys([*a, *b]) if key.rpartition(".")[2] not in SAYS_NOTHING]
+    return {key: (a.get(key, ""), b.get(key, "")) for key in keys if a.get(key) != b.get(key)}
+
+
+def _differ(first: Graded, second: Graded) -> bool:
+    """Whether the two runs asked another question under the same id, such as one with its options shuffled."""
+    return _asked(first) != _asked(second)
+
+
+def _asked(row: Graded) -> Sequence[Any]:
+    return row.item.question, row.item.options, row.item.answer

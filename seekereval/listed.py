@@ -1,0 +1,24 @@
+"""listed: what a command line can name: benchmarks, presets, other tools' rules, formats of files."""
+
+
+def listed() -> dict[str, dict[str, str]]:
+    """Every kind with its names and a line on each."""
+    from seekerdata.plugin import load, names
+    from seekereval.compat import RULES
+    from seekereval.predictions import FORMATS
+    from seekereval.presets import PRESETS
+    from seekereval.submission import FORMS
+
+    return {
+        "benchmark": {
+            name: _first_line(load("benchmarks", name, "seekereval")) for name in names("benchmarks", "seekereval")
+        },
+        "preset": {name: preset.source for name, preset in PRESETS.items()},
+        "rule": {name: _first_line(rule.reads) for name, rule in RULES.items()},
+        "predictions": FORMATS,
+        "export": {name: _first_line(form) for name, form in FORMS.items()},
+    }
+
+
+def _first_line(part: object) -> str:
+    return (part.__doc__ or "").split("\n")[0]
