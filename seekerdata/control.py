@@ -8,8 +8,8 @@ ControlName = Literal["no_mark", "no_crops", "text_only", "one_frame"]
 class Control(NamedTuple):
     """What a policy is still shown and offered. Whoever plays passes raw frames where `marked` is False."""
 
-    opens_with: Literal["overview", "prompt", "nothing"] = "overview"
-    """What stands before the question: frames of the whole video, the marked frame alone, or no frame at all."""
+    opens_with: Literal["overview", "prompt", "both", "nothing"] = "overview"
+    """What stands before the question: frames of the whole video, the marked frame, both, or no frame at all."""
     marked: bool = True
     """False: the raw frame stands in the place of the marked one, under the same name."""
     tools: tuple[str, ...] | None = None

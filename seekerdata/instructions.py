@@ -27,6 +27,8 @@ FORMATS: dict[str, str] = {
         "To answer: <think>your thoughts</think><answer>the answer</answer>"
     ),
 }
+MARKED = "The visual prompt frame:"
+"""Before a marked frame that is shown beside frames of the video, to a model that cannot ask for it."""
 LAST_LOOK = "That was the last look. Answer now."
 NO_LOOK_LEFT = "there are no looks left; answer now"
 """Told to a model that calls a tool after its last round."""

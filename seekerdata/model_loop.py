@@ -32,10 +32,16 @@ def at_work() -> Iterator[None]:
             _item.reset(token)
 
 
-async def on_model_loop(call: Coroutine[Any, Any, T]) -> T:
-    """Await a call from any loop of any thread, on the loop for models; context variables go along."""
-    with _starting:
-        loop = _loop()
+async def on_model_loop(call: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None = None) -> T:
+    """Await a call from any loop of any thread, on the loop for models; context variables go along.
+
+    Args:
+        call: what is awaited.
+        loop: the loop of whoever made the model, where that is not us: an evaluation's runner.
+    """
+    if loop is None:
+        with _starting:
+            loop = _loop()
     with waiting():
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, loop))
 

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -26,6 +26,8 @@ from seekerdata.trajectory import Block, Image, StopReason, Text, ToolCall
 from seekerdata.usage import note
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from inspect_ai.model import ChatMessage, Content, GenerateConfig, Model, ModelOutput
     from inspect_ai.tool import ToolInfo
 
@@ -113,6 +115,13 @@ ModelRole = Annotated[ModelSettings, BeforeValidator(lambda value: spelled_out(v
 """A recipe field that holds a model: `{model: ..., temperature: ...}`, or its name alone."""
 
 
+class AtHand(NamedTuple):
+    """A model that whoever runs us has made, with its own settings, limits and log, and the loop it is asked on."""
+
+    model: "Model"
+    loop: "AbstractEventLoop"
+
+
 def connect(settings: ModelSettings) -> "Model":
     """The inspect_ai model; made once per process for equal settings.
 
@@ -141,6 +150,7 @@ async def ask(
     tools: "Sequence[ToolInfo]" = (),
     schema: type[BaseModel] | None = None,
     first_id: int = 1,
+    at_hand: AtHand | None = None,
 ) -> Reply:
     """One reply of a model.
 
@@ -150,18 +160,22 @@ async def ask(
         tools: what it may call.
         schema: the JSON that the reply should be, where the provider can enforce it.
         first_id: number of the reply's first tool call.
+        at_hand: the model to ask, as its own settings say; None: the one that `settings` names.
 
     Raises:
         SeekerError: a wrong key, an unknown model or a missing package, which would fail every item.
         ItemError: `model_failed` when there is no reply after all retries.
+        LimitExceededError: of a model at hand, when the limits of its runner are reached.
     """
-    model = connect(settings)
-    config = _config(settings, schema)
+    model, loop = at_hand or (connect(settings), None)
+    more: dict[str, Any] = {} if at_hand else {"config": _config(settings, schema)}
     for _ in range(1 + settings.retries):
         try:
-            output = await on_model_loop(model.generate(list(messages), tools=list(tools), config=config))
+            output = await on_model_loop(model.generate(list(messages), tools=list(tools), **more), loop)
         except Exception as error:  # every provider has errors of its own, and all may quote a key: none may pass
             note(settings.model)
+            if at_hand and type(error).__name__ == "LimitExceededError":
+                raise
             raise failure_of(settings, error) from None
         used = _usage(output)
         note(settings.model, used.get("input_tokens", 0), used.get("output_tokens", 0))

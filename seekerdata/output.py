@@ -5,12 +5,9 @@ paid them; what else differs between runs (seconds, versions, machine) is in `ma
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -28,24 +25,13 @@ from seekerdata.plugin import describe
 from seekerdata.retention import Expected
 from seekerdata.sample import Sample
 from seekerdata.stage import Item, Status
+from seekerdata.versions import versions
 from seekerdata.workspace import Workspace, room_needed, write_atomically
 
 if TYPE_CHECKING:
     from seekerdata.build import BuildRecipe, Watch
 
 _PRIVATE = {"out", "engine", "budget", "prices", *Expected.model_fields}
-
-PACKAGES = (
-    "seekerdata",
-    "av",
-    "numpy",
-    "pillow",
-    "opencv-python-headless",
-    "datasets",
-    "pyarrow",
-    "pydantic",
-)
-
 
 def write_output(
     recipe: "BuildRecipe",
@@ -104,30 +90,6 @@ def _published(recipe: "BuildRecipe") -> dict[str, Any]:
     source = {k: Path(v).name if k == "path" else v for k, v in written["source"].items()}
     select = {**written["select"], "benchmarks": [Path(path).name for path in written["select"]["benchmarks"]]}
     return {**written, "source": source, "select": select}
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that decides pixels or rows, the git revision if there is one, the machine's kind."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    git = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=12",
-    ]
-    try:
-        found["git"] = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        found["git"] = "not a git checkout"
-    return found
 
 
 def _line(row: Row) -> str:

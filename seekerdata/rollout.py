@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from seekerdata.control import WHOLE, Control
 from seekerdata.dialect import read_calls
-from seekerdata.instructions import FORMATS, LAST_LOOK, NO_LOOK_LEFT, ROLE, Mode, escape_markers, first_turns
+from seekerdata.instructions import FORMATS, LAST_LOOK, MARKED, NO_LOOK_LEFT, ROLE, Mode, escape_markers, first_turns
 from seekerdata.load import LOOKS, QUESTION_CHARS, TURN_TOKENS, Load, frame_count, frame_tokens, text_tokens
 from seekerdata.observation import Observation, PromptFrame, look_at_prompt, look_at_video
 from seekerdata.plugin import Plugin
@@ -58,6 +58,11 @@ class RolloutSettings(BaseModel):
         """The mode of a play: who is offered no tool is not told of any."""
         return "reasoning" if self.mode == "tool" and control.tools == () else self.mode
 
+    def overview(self, video: Video) -> Observation:
+        """The frames of the whole video that stand before the question."""
+        sampling = fps_capped(self.overview_fps, self.overview_max_frames)
+        return look_at_video(Clip(video, 0.0, video.info.duration_s), sampling, self.max_pixels)
+
     def load(self, video_s: float | None, control: Control = WHOLE) -> Load:
         """What one play is expected to cost: the marked frame, one crop, the answer; all is sent with every call.
 
@@ -67,10 +72,11 @@ class RolloutSettings(BaseModel):
         """
         tools, mode = self.tools, self.mode_under(control)
         overview = frame_count(self.overview_fps, self.overview_max_frames, video_s)
-        opens = {"overview": (overview, self.max_pixels), "prompt": (1, tools.prompt_max_pixels), "nothing": (0, None)}
-        first, limit = opens[control.opens_with]
+        frames = overview if control.opens_with in ("overview", "both") else 0
+        marked = int(control.opens_with in ("prompt", "both"))
         crop = frame_count(tools.crop_fps, tools.crop_max_frames, video_s, tools.crop_min_frames)
-        shown = [(first, first * frame_tokens(limit)), (1, frame_tokens(tools.prompt_max_pixels))]
+        mark = frame_tokens(tools.prompt_max_pixels)
+        shown = [(frames + marked, frames * frame_tokens(self.max_pixels) + marked * mark), (1, mark)]
         shown.append((crop, crop * frame_tokens(tools.max_pixels)))
         looks = min(LOOKS, self.max_rounds, len(_offered(mode, control))) if mode == "tool" else 0
         calls = looks + 1
@@ -206,14 +212,12 @@ def opening(
     """The conversation before the first reply: instructions, what is shown first, question."""
     duration_s, mode = video.info.duration_s, settings.mode_under(control)
     names = tuple(f"prompt_{n}" for n in range(1, len(prompts) + 1))
-    if control.opens_with == "overview":
-        sampling = fps_capped(settings.overview_fps, settings.overview_max_frames)
-        shown = look_at_video(Clip(video, 0.0, duration_s), sampling, settings.max_pixels)
-    else:
-        marked = zip(names, prompts, strict=True) if control.opens_with == "prompt" else ()
-        looks = [look_at_prompt(name, prompt, settings.tools.prompt_max_pixels) for name, prompt in marked]
-        pictures = tuple(picture for look in looks for picture in look.pictures)
-        shown = Observation(tuple(block for look in looks for block in look.blocks), pictures)
+    looks = [settings.overview(video)] if control.opens_with in ("overview", "both") else []
+    for name, prompt in zip(names, prompts, strict=True) if control.opens_with in ("prompt", "both") else ():
+        label = Observation((Text(text=MARKED),) * (control.opens_with == "both"))
+        looks += [label, look_at_prompt(name, prompt, settings.tools.prompt_max_pixels)]
+    pictures = tuple(picture for look in looks for picture in look.pictures)
+    shown = Observation(tuple(block for look in looks for block in look.blocks), pictures)
     system, user = first_turns(sample.question, sample.options, shown, mode, duration_s, names)
     conversation = Conversation([system], names, schemas=_offered(mode, control))
     conversation.add(user, shown)

@@ -117,6 +117,8 @@ def _mark_thought(conversation: Conversation, sample: Sample) -> str:
     marked = [i.time_s for t in conversation.turns for i in t.images if i.source != VIDEO]
     if not marked:
         return "I look closely."
+    if marked[-1] is None:  # a benchmark's marked frame, whose time nobody published
+        return f"The mark is on the {sample.target.tag}. I look closely."
     return f"The mark at {marked[-1]:.1f} s is on the {sample.target.tag}. I look closely."
 
 

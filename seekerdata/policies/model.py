@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import PrivateAttr
+
 from seekerdata.dialect import offer_tools, tool_response, write_call
-from seekerdata.models import ModelRole, as_content, ask, connect
+from seekerdata.models import AtHand, ModelRole, as_content, ask, connect
 from seekerdata.rollout import Conversation, Policy, Reply
 from seekerdata.sample import Sample
 from seekerdata.trajectory import Block, Turn
@@ -35,6 +37,13 @@ class Model(Policy):
     model: ModelRole
     calls: Literal["native", "text"] = "native"
     """How it calls tools: through its API, or as `<tool_call>` text for models without (Hermes form)."""
+    _at_hand: AtHand | None = PrivateAttr(None)
+
+    def asking(self, model: AtHand) -> "Model":
+        """The same policy over a model that its runner has made: an evaluation's own."""
+        policy = self.model_copy()
+        policy._at_hand = model
+        return policy
 
     def facts(self) -> dict[str, str]:
         return {"model": self.model.model, "dialect": self.calls}
@@ -52,12 +61,14 @@ class Model(Policy):
             ItemError: `model_failed` when there is no reply after all retries.
         """
         google = self.model.model.startswith("google/")  # there a result's pictures are parted from their stamps
-        in_results = connect(self.model).api.tool_result_images() and not google
+        model = self._at_hand.model if self._at_hand else connect(self.model)
+        in_results = model.api.tool_result_images() and not google
         if self.calls == "native":
             messages, tools = _native(conversation, in_results, google), _tools(conversation.schemas)
         else:
             messages, tools = _as_text(conversation), []
-        return await ask(self.model, list(messages), tools, first_id=conversation.rounds + 1)
+        first_id = conversation.rounds + 1
+        return await ask(self.model, list(messages), tools, first_id=first_id, at_hand=self._at_hand)
 
 
 def _native(conversation: Conversation, pictures_in_results: bool, signed: bool) -> "Iterator[ChatMessage]":

@@ -1,0 +1,65 @@
+"""Grading: what became of one play, as a graded item. How it ended comes before what it says.
+
+An error's text is never read as a reply, and words before the last look are no answer.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seekerdata.models import ModelSettings
+from seekerdata.trajectory import StopReason
+from seekereval.item import Call, Graded, Item, State
+
+LIMITED = "the runner's limits ended it"
+
+
+async def graded_of(item: Item, played: Mapping[str, Any] | None, judge: ModelSettings | None) -> Graded:
+    """The grade of one play.
+
+    Args:
+        item: the item as it was asked.
+        played: what came of the play (`task.facts_of`), or its `error`; None if a limit of the runner ended it.
+        judge: who grades open answers.
+    """
+    from seekereval.scoring import grade, grade_open
+
+    if played is None:
+        return Graded(item=item, state=State.TRUNCATED, error=LIMITED)
+    if error := played.get("error"):
+        return grade(item, "", error=error)
+    facts: dict[str, Any] = {
+        "calls": tuple(Call.model_validate(call) for call in played["calls"]),
+        "frames": played["frames"],
+        "seconds": played["seconds"],
+        "usage": played["usage"],
+    }
+    reply, stop = played["reply"], StopReason(played["stop"])
+    if stop is StopReason.REFUSED:
+        return Graded(item=item, state=State.REFUSED, reply=reply, rule="the provider's filter", **facts)
+    if played["looking"]:
+        return Graded(item=item, state=State.TRUNCATED, reply=reply, rule=str(stop), **facts)
+    truncated = stop is StopReason.TOO_LONG
+    if item.scoring == "choice" or truncated:
+        return grade(item, reply, truncated=truncated, **facts)
+    assert judge is not None, "an evaluation with open items has a judge"
+    return await grade_open(item, reply, judge, **facts)
+
+
+def whole(item: Item, turns: Sequence[Graded]) -> Graded:
+    """One grade of all turns of an item: right if every turn is. Its reply and options are those of its worst turn."""
+    worst = min(turns, key=lambda graded: graded.score)
+    if len(turns) == 1:
+        return worst
+    usage: Counter[str] = Counter()
+    for turn in turns:
+        usage.update(turn.usage)
+    more = {
+        "item": worst.item.model_copy(update={"id": item.id}),
+        "scores": {f"turn_{n}": turn.score for n, turn in enumerate(turns)},
+        "calls": tuple(call for turn in turns for call in turn.calls),
+        "frames": sum(turn.frames for turn in turns),
+        "seconds": sum(turn.seconds for turn in turns),
+        "usage": dict(usage),
+    }
+    return worst.model_copy(update=more)

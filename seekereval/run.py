@@ -1,0 +1,142 @@
+"""run: ask a model the questions of an evaluation, and leave results, frames, manifest and logs in a folder.
+
+inspect_ai's logs are the only truth for going on: a run that was stopped asks again only what has no reply. Results are
+written from the logs, whole, at the end.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from seekerdata.errors import SeekerError
+from seekerdata.models import ModelSettings, connect, said_of
+from seekerdata.workspace import write_atomically
+from seekereval.evaluation import Evaluation
+from seekereval.grading import whole
+from seekereval.item import Graded, Item, State
+from seekereval.manifest import begin, finish
+from seekereval.play import TURNED
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog, EvalSample
+    from inspect_ai.model import Model
+
+RESULTS, FRAMES, LOGS = "results.jsonl", "frames.jsonl", "logs"
+PLAYERS = "seeker/"
+
+
+def run(
+    evaluation: Evaluation,
+    model: ModelSettings,
+    out: Path,
+    command: str = "",
+    display: Literal["rich", "log", "none"] = "none",
+) -> Path:
+    """Run an evaluation, or go on with one that was stopped, and write its folder.
+
+    Args:
+        evaluation: what is asked.
+        model: who is asked; its temperature and reply limit are the preset's.
+        out: the folder of this run and of no other.
+        command: what the user typed, for the manifest.
+        display: how inspect_ai shows progress.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SeekerError: the folder holds another run, the data is not there, a wrong key, an unknown model.
+    """
+    items = evaluation.items()
+    asked = evaluation.asked(items)
+    begun = begin(evaluation, model, out, command, items)
+    log = _evaluate(evaluation, asked, _model(model), model.concurrency, out / LOGS, display)
+    replies = {str(sample.id): sample for sample in _samples(log)}
+    graded = {item.id: _graded(item, replies.get(item.id)) for item in asked}
+    _stop_if_hopeless(graded)
+    rows = [whole(item, [g for key, g in graded.items() if _of(key, item)]) for item in items]
+    write_atomically(out / FRAMES, (_line(_frames(item, replies.get(item.id))) for item in asked))
+    write_atomically(out / RESULTS, (f"{row.model_dump_json()}\n".encode() for row in rows))
+    finish(begun, out, rows, [_played(sample) for sample in replies.values()])
+    return out
+
+
+def _model(settings: ModelSettings) -> "Model":
+    """The model to evaluate; our own players need no connection."""
+    try:
+        import inspect_ai.model
+    except ImportError:
+        raise SeekerError("seekereval run needs: pip install 'videoseeker-toolkit[models]'") from None
+    if not settings.model.startswith(PLAYERS):
+        return connect(settings)
+    import seekereval.task  # noqa: F401 (brings the provider)
+    from seekerdata.plugin import load
+
+    load("policies", settings.model.removeprefix(PLAYERS))
+    return inspect_ai.model.get_model(settings.model)
+
+
+def _evaluate(
+    evaluation: Evaluation, asked: list[Item], model: "Model", concurrency: int, logs: Path, display: Any
+) -> "EvalLog":
+    from inspect_ai import eval_set
+
+    from seekereval.task import task_of
+
+    _, (log,) = eval_set(
+        task_of(evaluation, asked),
+        log_dir=str(logs),
+        model=model,
+        max_samples=concurrency,
+        retry_attempts=0,
+        retry_immediate=False,
+        log_images=False,
+        score_display=display == "rich",
+        display=display,
+        ctl_server=False,
+        log_level="error",
+    )
+    return log
+
+
+def _samples(log: "EvalLog") -> "Iterator[EvalSample]":
+    """The samples of a log one by one, without what only the viewer shows."""
+    from inspect_ai.log import read_eval_log_samples
+
+    left_out = {"events", "attachments", "messages"}
+    yield from read_eval_log_samples(log.location, all_samples_required=False, exclude_fields=left_out)
+
+
+def _played(sample: "EvalSample | None") -> dict[str, Any]:
+    return (sample.store.get("played") or {}) if sample else {}
+
+
+def _graded(item: Item, sample: "EvalSample | None") -> Graded:
+    """The grade that the log holds, or why there is none."""
+    if sample and sample.scores:
+        (score,) = sample.scores.values()
+        return Graded.model_validate({"item": item, **(score.metadata or {})["graded"]})
+    said = sample.error.message if sample and sample.error else "the run was stopped before this item was asked"
+    return Graded(item=item, state=State.ERROR, error=said)
+
+
+def _stop_if_hopeless(graded: dict[str, Graded]) -> None:
+    """A mistake that concerns every item is the user's, told in one line."""
+    for row in graded.values():
+        if row.state is State.ERROR and row.error.startswith("SeekerError("):
+            raise SeekerError(row.error.removeprefix("SeekerError(").strip("\"')"))
+
+
+def _of(key: str, item: Item) -> bool:
+    return key == item.id or key.startswith(f"{item.id}{TURNED}")
+
+
+def _frames(item: Item, sample: "EvalSample | None") -> dict[str, Any]:
+    """Which frames an item's play showed: what makes its pixels again."""
+    played = _played(sample)
+    return {"id": item.id, "path": item.video, "video": played.get("video"), "looks": played.get("looks", [])}
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
