@@ -74,7 +74,7 @@ def report(
 ) -> None:
     """Put runs side by side: headline, states, groups, other tools' readings, tools, manifest."""
     with user_errors():
-        from seekereval.report import FORMS, facts_of
+        from seekereval.report import FORMS, facts_of, names
         from seekereval.results import read_results
 
         if form not in FORMS:
@@ -84,7 +84,8 @@ def report(
         if plots is not None:
             from seekereval.plots import write_plots
 
-            made = write_plots(plots, {str(run.path): facts_of(run) for run in results})
+            facts = map(facts_of, results)
+            made = write_plots(plots, dict(zip(names(results), facts, strict=True)))
             print(f"{len(made)} plots: {plots}", file=sys.stderr)
 
 
@@ -117,11 +118,11 @@ def view(
     with user_errors():
         from seekereval.report import facts_of
         from seekereval.results import read_results
-        from seekereval.view import write_view
+        from seekereval.view import data_of, write_view
 
         results = read_results(run)
         facts = facts_of(results)
-        page = write_view(results, html or run / "page.html", data, limit, _headline(facts))
+        page = write_view(results, html or run / "page.html", data or data_of(results), limit, _headline(facts))
         print(f"page: {page}")
 
 

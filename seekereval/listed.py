@@ -14,7 +14,9 @@ def listed() -> dict[str, dict[str, str]]:
             name: _first_line(load("benchmarks", name, "seekereval")) for name in names("benchmarks", "seekereval")
         },
         "preset": {name: preset.source for name, preset in PRESETS.items()},
-        "rule": {name: _first_line(rule.reads) for name, rule in RULES.items()},
+        "rule": {
+            name: "leaves out what it cannot read" if rule.drops else "counts all" for name, rule in RULES.items()
+        },
         "predictions": FORMATS,
         "export": {name: _first_line(form) for name, form in FORMS.items()},
     }

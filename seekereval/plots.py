@@ -11,6 +11,8 @@ from seekerdata.errors import SeekerError
 COLOURS = ("#0b6e75", "#e8930c", "#7a4fa3", "#c0322b", "#1c7c43", "#5d656f", "#2b6cb0", "#b8860b")
 FEWEST_SPOKES = 3
 MOST_SPOKES = 16
+LONGEST_AXIS = 60
+"""Letters that stand side by side below the bars; longer names are turned."""
 
 
 def write_plots(folder: Path, runs: Mapping[str, Mapping[str, Any]]) -> list[Path]:
@@ -62,19 +64,21 @@ def _bars(figure: Any, grouping: str, values: Sequence[str], groups: Groups) -> 
         below = [max(0.0, score - span[0]) for score, span in zip(scores, spans, strict=True)]
         above = [max(0.0, span[1] - score) for score, span in zip(scores, spans, strict=True)]
         axes.bar(at, scores, width * 0.92, label=run, color=COLOURS[n % len(COLOURS)], zorder=2)
-        axes.errorbar(at, scores, yerr=[below, above], fmt="none", ecolor="#17191c", elinewidth=1, capsize=2, zorder=3)
-    axes.set_xticks(range(len(values)), [_labelled(value, groups) for value in values])
-    if max(map(len, values), default=0) * len(values) > 60:
-        axes.tick_params(axis="x", labelrotation=40)
-        for label in axes.get_xticklabels():
-            label.set_horizontalalignment("right")
+        axes.errorbar(
+            at, scores, yerr=[below, above], fmt="none", ecolor="#4a4f57", elinewidth=0.9, capsize=2, zorder=3
+        )
+    if max(map(len, values)) * len(values) > LONGEST_AXIS:
+        names = [_labelled(value, groups, ", ") for value in values]
+        axes.set_xticks(range(len(values)), names, rotation=40, ha="right", rotation_mode="anchor")
+    else:
+        axes.set_xticks(range(len(values)), [_labelled(value, groups) for value in values])
     axes.set_ylim(0, 100)
     axes.set_ylabel("score, %")
     axes.set_title(grouping.replace("_", " "), loc="left", fontsize=11)
     axes.grid(axis="y", color="#e3e6e9", zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
     if len(groups) > 1:
-        axes.legend(frameon=False, fontsize=8, loc="upper right", ncols=min(3, len(groups)))
+        axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=min(4, len(groups)))
 
 
 def _radar(figure: Any, grouping: str, values: Sequence[str], groups: Groups) -> None:
@@ -99,10 +103,10 @@ def _radar(figure: Any, grouping: str, values: Sequence[str], groups: Groups) ->
         )
 
 
-def _labelled(value: str, groups: Groups) -> str:
+def _labelled(value: str, groups: Groups, between: str = "\n") -> str:
     """The value with its count; both where runs differ in it."""
     counts = sorted({told[value]["n"] for told in groups.values() if value in told})
-    return f"{value or 'none'}\nn {'/'.join(map(str, counts))}"
+    return f"{value or 'none'}{between}n {'/'.join(map(str, counts))}"
 
 
 def _saved(figure: Any, path: Path) -> Path:

@@ -15,7 +15,7 @@ from seekereval.results import Results, benchmark_of, groupings, leaves, short
 
 FORMS = ("table", "markdown", "csv", "latex")
 SECTIONS = ("score", "states", "groups", "read by other tools' rules", "tools and cost", "manifest")
-LONGEST_FACT = 60
+LONGEST_FACT = 90
 
 
 class Number(NamedTuple):
@@ -55,9 +55,10 @@ class Report(NamedTuple):
 def report(runs: Sequence[Results]) -> Report:
     """Make the table of one or more runs."""
     columns = [{**_figures(_applying(run)), **_manifest(run)} for run in runs]
-    keys = sorted(dict.fromkeys(key for column in columns for key in column), key=lambda key: SECTIONS.index(key[0]))
+    named = dict.fromkeys(key for column in columns for key, what in column.items() if what != "")
+    keys = sorted(named, key=lambda key: SECTIONS.index(key[0]))
     lines = [Line(*key, tuple(column.get(key, "") for column in columns)) for key in keys]
-    return Report(_names(runs), lines)
+    return Report(names(runs), lines)
 
 
 def facts_of(run: Results) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def _figures(facts: Mapping[str, Any]) -> dict[tuple[str, str], Cell]:
         if facts["compat_n"][rule]:
             found["read by other tools' rules", rule] = Number(accuracy, n=facts["compat_n"][rule])
     tools = facts["tools"] if facts["tools"]["calls_per_item"] else {}
-    spent = {key: facts[key] for key in ("seconds_per_item", "tokens_per_item")}
+    spent = {key: facts[key] for key in ("seconds_per_item", "tokens_per_item") if facts[key]}
     for name, value in leaves({"tools": tools, **spent}).items():
         found["tools and cost", name.replace("_", " ").replace(".", ", ")] = _leaf(value)
     return found
@@ -167,7 +168,7 @@ def _manifest(run: Results) -> dict[tuple[str, str], Cell]:
     return {("manifest", key): short(value, LONGEST_FACT) for key, value in leaves(run.manifest).items() if value}
 
 
-def _names(runs: Sequence[Results]) -> tuple[str, ...]:
+def names(runs: Sequence[Results]) -> tuple[str, ...]:
     """Folder names; whole paths where two folders are called the same."""
     names = [run.name for run in runs]
     return tuple(name if names.count(name) == 1 else str(run.path) for name, run in zip(names, runs, strict=True))

@@ -35,6 +35,7 @@ def score(spec: str, file: Path, data: Path | None = None, judge: ModelSettings 
     from seekereval.benchmark import benchmark
 
     chosen = benchmark(spec)
+    spec = chosen.plugin_name() + "".join(spec.partition(":")[1:])
     predictions = read_predictions(file)
     if data is None:
         items = _carried(chosen, predictions)
@@ -115,7 +116,6 @@ def _manifest(
     """All that makes the number: which replies, which questions, read by which version of what. The names are those
     of a run's manifest."""
     from seekerdata.versions import versions
-
     from seekereval.scoring import VERSION
 
     models = {prediction.row.get("model") for prediction in predictions.replies} - {None}

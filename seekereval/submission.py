@@ -26,6 +26,7 @@ def write_submission(form: str, path: Path, graded: Sequence[Graded]) -> None:
 
 
 def _videomme(graded: Sequence[Graded]) -> list[dict[str, Any]]:
+    """Video-MME's template, with the replies whole."""
     videos: dict[str, dict[str, Any]] = {}
     for row in graded:
         about, asked = ("video_id", "duration", "domain", "sub_category"), ("question_id", "task_type", "question")
@@ -37,12 +38,13 @@ def _videomme(graded: Sequence[Graded]) -> list[dict[str, Any]]:
 
 
 def _mlvu_test(graded: Sequence[Graded]) -> list[dict[str, Any]]:
-    """The multiple-choice questions; those to be judged have a file of their own at MLVU."""
+    """MLVU's multiple-choice questions; those to be judged have a file of their own there."""
     chosen = [row for row in graded if row.item.options]
     return [{**_fields(row, "mlvu_test", ("question_id", "question_type")), "option": _letter(row)} for row in chosen]
 
 
 def _longvideobench_test(graded: Sequence[Graded]) -> dict[str, str]:
+    """LongVideoBench's test file: letters by question id."""
     return {_fields(row, "longvideobench_test", ("id",))["id"]: _letter(row) for row in graded}
 
 

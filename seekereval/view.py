@@ -53,6 +53,12 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
     return page
 
 
+def data_of(results: Results) -> Path | None:
+    """The folder that a run read its videos from, if it still stands on this machine."""
+    said = results.manifest.get("settings", {}).get("data")
+    return Path(said) if said and Path(said).is_dir() else None
+
+
 def read_trajectories(run: Path) -> dict[str, Trajectory]:
     """The recorded conversations of a run by item id; none for a run that kept none.
 
