@@ -104,7 +104,7 @@ def write_page(
         views=views,
         filters={key: _counts(views, key) for key in labels},
         labels=labels,
-        balances={key: _counts(views, key) for key in BALANCES},
+        balances={key: _counts([v for v in views if v["shape"] != NOT_SAID], key) for key in BALANCES},
         left_out=_grouped(left_out),
         dimensions=dimensions or {},
         letters=LETTERS,

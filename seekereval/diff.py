@@ -88,8 +88,8 @@ def compare(first: Results, second: Results) -> Diff:
     if not common:
         raise SeekerError(f"{first.path} and {second.path} have no item in common; are they of the same benchmark?")
     flips = [Flip(a.item.id, a.item.answer, a, b) for a, b in common if a.score != b.score]
-    scores = [[100 * pair[n].score for pair in common] for n in (0, 1)]
-    test = paired(*scores, [a.item.cluster for a, _ in common])
+    before, after = ([100 * pair[n].score for pair in common] for n in (0, 1))
+    test = paired(before, after, [a.item.cluster for a, _ in common])
     return Diff(first, second, settings(first, second), common, flips, sum(_differ(a, b) for a, b in common), test)
 
 

@@ -1,5 +1,8 @@
 """listed: what a command line can name: benchmarks, presets, other tools' rules, formats of files."""
 
+RULE_DROPS = "leaves replies out in which it reads nothing"
+RULE_COUNTS = "counts every item"
+
 
 def listed() -> dict[str, dict[str, str]]:
     """Every kind with its names and a line on each."""

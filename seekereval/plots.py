@@ -28,7 +28,7 @@ def write_plots(folder: Path, runs: Mapping[str, Mapping[str, Any]]) -> list[Pat
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise SeekerError("--plots needs matplotlib; pip install 'videoseeker-toolkit[plots]'") from None
+        raise SeekerError("--plots needs: pip install 'videoseeker-toolkit[eval]'") from None
     groupings = list(dict.fromkeys(name for facts in runs.values() for name in facts["groups"]))
     made: list[Path] = []
     try:

@@ -111,7 +111,7 @@ def _excel(path: Path, data: bytes) -> list[Row]:
         import openpyxl
     except ImportError:
         raise SeekerError(
-            f"{path}: an Excel table needs openpyxl (pip install openpyxl); a .tsv or .csv of it needs nothing"
+            f"{path}: an Excel table needs pip install 'videoseeker-toolkit[eval]'; a .tsv or .csv of it needs nothing"
         ) from None
     sheet = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True).active
     rows = sheet.iter_rows(values_only=True) if sheet else iter(())

@@ -24,6 +24,18 @@ from seekereval.item import Graded, State
 from seekereval.results import Results, leaves, short
 
 TRAJECTORIES = "trajectories.jsonl"
+TOLD = {
+    "model.asked": "model",
+    "settings.preset.name": "preset",
+    "settings.preset.mode": "mode",
+    "settings.baseline": "baseline",
+    "predictions.file": "replies",
+    "benchmark.revision": "data revision",
+    "scorer": "scorer",
+    "versions.git": "code",
+    "finished": "finished",
+}
+"""What the page says of the manifest; a report has all of it."""
 NOT_RECORDED = "What this call showed is not recorded."
 
 
@@ -44,7 +56,8 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
         raise SeekerError(f"--data {data}: no such folder")
     if len(results.graded) > limit:
         facts = {**facts, "shown": f"the first {limit} of {len(results.graded)}"}
-    facts = {**facts, **{key: short(value, 60) for key, value in leaves(results.manifest).items()}}
+    told = leaves(results.manifest)
+    facts = {**facts, **{name: short(told[key], 60) for key, name in TOLD.items() if told.get(key)}}
     played = read_trajectories(results.path)
     exhibits = (exhibit(row, played.get(row.item.id), data) for row in islice(results.graded, limit))
     write_page(
