@@ -5,6 +5,7 @@ A user's mistake is one line on stderr and exit code 2.
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,6 @@ from seekerdata.cli import user_errors
 from seekerdata.errors import SeekerError
 
 if TYPE_CHECKING:
-    from seekereval.diff import Diff
     from seekereval.results import Results
 
 app = typer.Typer(
@@ -26,7 +26,6 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON, for machines.")]
 Data = Annotated[Path | None, typer.Option(help="The folder of the benchmark's files.")]
-FLIPS_SHOWN = 20
 
 
 @app.callback()
@@ -49,13 +48,12 @@ def score(
 ) -> None:
     """Score replies that another tool collected, counting every item."""
     with user_errors():
-        from seekerdata.models import ModelSettings
         from seekereval.results import write_results
-        from seekereval.score import said
+        from seekereval.score import judge_named, said
         from seekereval.score import score as grade
         from seekereval.submission import write_submission
 
-        results = grade(benchmark, predictions, data, ModelSettings(model=judge) if judge else None)
+        results = grade(benchmark, predictions, data, judge_named(judge) if judge else None)
         if out is not None:
             results = write_results(out, results.manifest, results.graded)
         if export is not None:
@@ -97,14 +95,11 @@ def diff(
 ) -> None:
     """Say what differs between two runs and which items turned out differently."""
     with user_errors():
-        from seekereval.diff import compare
+        from seekereval.diff import compare, drawn
         from seekereval.results import read_results
 
         found = compare(read_results(first), read_results(second))
-        if as_json:
-            _print_json(found.facts())
-        else:
-            _print_diff(found)
+        _show(found.facts(), as_json, lambda: drawn(found))
 
 
 @app.command()
@@ -121,8 +116,7 @@ def view(
         from seekereval.view import data_of, write_view
 
         results = read_results(run)
-        facts = facts_of(results)
-        page = write_view(results, html or run / "page.html", data or data_of(results), limit, _headline(facts))
+        page = write_view(results, html or run / "page.html", data or data_of(results), limit, facts_of(results))
         print(f"page: {page}")
 
 
@@ -130,80 +124,32 @@ def view(
 def list_(as_json: Json = False) -> None:
     """List benchmarks, presets and other tools' rules."""
     with user_errors():
-        from seekereval.listed import listed
+        from seekereval.listed import drawn, listed
 
         parts = listed()
-        if as_json:
-            _print_json(parts)
-            return
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table("kind", "name", "what it is", box=None)
-        for kind, members in parts.items():
-            for name, text in members.items():
-                table.add_row(kind, Text(name), Text(text))
-        Console().print(table)
+        _show(parts, as_json, lambda: [drawn(parts)])
 
 
 def _print_scores(results: list["Results"], as_json: bool, form: str = "table") -> None:
     """The numbers of runs; as JSON one object for one run, a list for several."""
     from seekereval import report as forms
 
-    if as_json:
-        facts = [forms.facts_of(run) for run in results]
-        _print_json(facts[0] if len(facts) == 1 else facts)
+    if form in forms.WRITERS and not as_json:
+        print(forms.WRITERS[form](forms.report(results)), end="")
         return
-    table = forms.report(results)
-    if form == "table":
-        from rich.console import Console
-
-        Console().print(forms.drawn(table))
-    else:
-        writer = {"markdown": forms.markdown, "csv": forms.comma_separated, "latex": forms.latex}[form]
-        print(writer(table), end="")
+    facts = [forms.facts_of(run) for run in results] if as_json else []
+    _show(facts[0] if len(facts) == 1 else facts, as_json, lambda: [forms.drawn(forms.report(results))])
 
 
-def _print_diff(found: "Diff") -> None:
-    from rich import box
+def _show(facts: Any, as_json: bool, draw: Callable[[], list[Any]]) -> None:
+    """Facts for machines, or what rich draws of them."""
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
+        return
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    from seekereval.results import short
-
-    console, test = Console(), found.test
-    table = Table("what differs", found.first.name, found.second.name, box=box.SIMPLE)
-    for key, (a, b) in found.settings.items():
-        table.add_row(Text(key), Text(short(a)), Text(short(b)))
-    console.print(table if found.settings else "the two manifests say the same")
-    told = found.facts()["items"]
-    print(", ".join(f"{n} {name.replace('_', ' ')}" for name, n in told.items()))
-    span = test.difference.ci95
-    between = f" [{span[0]:+.1f}, {span[1]:+.1f}]" if span else ""
-    chance = "unknown" if test.p is None else f"{test.p:.3g}"
-    print(f"{test.first:.1f} and {test.second:.1f}: {test.difference.mean:+.1f}{between} points, p {chance}, ", end="")
-    print(f"in pairs, {test.difference.clusters} videos")
-    table = Table("item", "right", found.first.name, found.second.name, box=box.SIMPLE)
-    for flip in found.flips[:FLIPS_SHOWN]:
-        answers = [row.answer or str(row.state) for row in (flip.first, flip.second)]
-        table.add_row(*(Text(short(text, 60)) for text in (flip.id, flip.gold, *answers)))
-    if found.flips:
-        console.print(table)
-    if len(found.flips) > FLIPS_SHOWN:
-        print(f"and {len(found.flips) - FLIPS_SHOWN} more; --json lists all")
-
-
-def _headline(facts: dict[str, Any]) -> dict[str, str]:
-    low, high = facts["ci95"] or (None, None)
-    between = "" if low is None else f" [{low:.1f}–{high:.1f}]"
-    states = {name.replace("_", " "): str(n) for name, n in facts["states"].items() if n}
-    return {"score": f"{facts['headline']:.1f} %{between}", "items": str(facts["n"]), **states}
-
-
-def _print_json(facts: Any) -> None:
-    print(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
+    for part in draw():
+        Console().print(part)
 
 
 if __name__ == "__main__":

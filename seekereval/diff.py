@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from seekerdata.errors import SeekerError
 from seekereval.item import Graded
-from seekereval.results import Results, leaves
+from seekereval.results import Results, leaves, short
 
 if TYPE_CHECKING:
     from seekereval.intervals import Paired
 
+FLIPS_SHOWN, LONGEST_ANSWER = 20, 60
 SAYS_NOTHING = {"started", "finished", "seconds", "out", "at", "made", "run"}
 """Facts of a manifest that differ between any two runs, by their last name."""
 
@@ -91,6 +92,35 @@ def compare(first: Results, second: Results) -> Diff:
     before, after = ([100 * pair[n].score for pair in common] for n in (0, 1))
     test = paired(before, after, [a.item.cluster for a, _ in common])
     return Diff(first, second, settings(first, second), common, flips, sum(_differ(a, b) for a, b in common), test)
+
+
+def drawn(found: Diff) -> list[Any]:
+    """The comparison for a terminal, as rich draws it: what differs, the test, the first flips."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    test, names = found.test, (found.first.name, found.second.name)
+    differs = Table("what differs", *names, box=box.SIMPLE)
+    for key, (a, b) in found.settings.items():
+        differs.add_row(Text(key), Text(short(a)), Text(short(b)))
+    told = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found.facts()["items"].items())
+    span = test.difference.ci95
+    between = f" [{span[0]:+.1f}, {span[1]:+.1f}]" if span else ""
+    chance = "unknown" if test.p is None else f"{test.p:.3g}"
+    score = f"{test.first:.1f} and {test.second:.1f}: {test.difference.mean:+.1f}{between} points, p {chance}"
+    paired = f"{score}, in pairs, clustered by {test.difference.clusters} videos"
+    flips = Table("item", "right", *names, box=box.SIMPLE)
+    for flip in found.flips[:FLIPS_SHOWN]:
+        answers = [row.answer or str(row.state) for row in (flip.first, flip.second)]
+        flips.add_row(*(Text(short(text, LONGEST_ANSWER)) for text in (flip.id, flip.gold, *answers)))
+    more = len(found.flips) - FLIPS_SHOWN
+    return [
+        differs if found.settings else Text("the two manifests say the same"),
+        Text(f"{told}\n{paired}"),
+        *([flips] if found.flips else []),
+        *([Text(f"and {more} more; --json lists all")] if more > 0 else []),
+    ]
 
 
 def settings(first: Results, second: Results) -> dict[str, tuple[str, str]]:

@@ -1,5 +1,7 @@
 """listed: what a command line can name: benchmarks, presets, other tools' rules, formats of files."""
 
+from typing import Any
+
 RULE_DROPS = "leaves replies out in which it reads nothing"
 RULE_COUNTS = "counts every item"
 
@@ -23,6 +25,18 @@ def listed() -> dict[str, dict[str, str]]:
         "predictions": FORMATS,
         "export": {name: _first_line(form) for name, form in FORMS.items()},
     }
+
+
+def drawn(parts: dict[str, dict[str, str]]) -> Any:
+    """The list for a terminal, as rich draws it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("kind", "name", "what it is", box=None)
+    for kind, members in parts.items():
+        for name, text in members.items():
+            table.add_row(kind, Text(name), Text(text))
+    return table
 
 
 def _first_line(part: object) -> str:

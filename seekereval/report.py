@@ -113,6 +113,9 @@ def latex(table: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
+WRITERS = {"markdown": markdown, "csv": comma_separated, "latex": latex}
+
+
 def drawn(table: Report) -> Any:
     """The table for a terminal, as rich draws it."""
     from rich import box

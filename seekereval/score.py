@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
+from seekerdata.answers import READER_VERSION
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
 from seekerdata.sample import digest
@@ -50,6 +53,18 @@ def score(spec: str, file: Path, data: Path | None = None, judge: ModelSettings 
         raise SeekerError(f"{file}: {opened} of its replies answer open questions; name a judge by --judge")
     graded = asyncio.run(_grade(items, found, judge))
     return Results(file, _manifest(spec, chosen, predictions, found, items, data, judge), graded)
+
+
+def judge_named(name: str) -> ModelSettings:
+    """The model that scores open answers, by inspect_ai's name.
+
+    Raises:
+        SeekerError: it is no such name.
+    """
+    try:
+        return ModelSettings(model=name)
+    except ValidationError as error:
+        raise SeekerError(f"--judge {name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def said(results: Results) -> list[str]:
@@ -116,7 +131,6 @@ def _manifest(
     """All that makes the number: which replies, which questions, read by which version of what. The names are those
     of a run's manifest."""
     from seekerdata.versions import versions
-    from seekereval.scoring import VERSION
 
     models = {prediction.row.get("model") for prediction in predictions.replies} - {None}
     settings = {"benchmark": spec, **({"data": str(data)} if data is not None else {})}
@@ -143,6 +157,6 @@ def _manifest(
             "questions": "from the file of replies" if data is None else "from the data folder",
             "items_sha256": digest([item.model_dump(mode="json") for item in items], length=64),
         },
-        "scorer": VERSION,
+        "scorer": READER_VERSION,
         "versions": versions(),
     }

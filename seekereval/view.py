@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 from pydantic import ValidationError
@@ -39,7 +40,7 @@ TOLD = {
 NOT_RECORDED = "What this call showed is not recorded."
 
 
-def write_view(results: Results, page: Path, data: Path | None, limit: int, facts: Mapping[str, str]) -> Path:
+def write_view(results: Results, page: Path, data: Path | None, limit: int, facts: Mapping[str, Any]) -> Path:
     """Write the page of a run.
 
     Args:
@@ -47,23 +48,30 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
         page: the HTML file; replaced whole.
         data: the benchmark's folder, to show frames from; None: words only.
         limit: at most this many items, in the order of the file.
-        facts: shown below the title before the manifest's own.
+        facts: what a report says of the run (`report.facts_of`); the headline and the states are shown.
 
     Raises:
         SeekerError: no such data folder, or a recorded conversation that cannot be read.
     """
     if data is not None and not data.is_dir():
         raise SeekerError(f"--data {data}: no such folder")
-    if len(results.graded) > limit:
-        facts = {**facts, "shown": f"the first {limit} of {len(results.graded)}"}
     told = leaves(results.manifest)
-    facts = {**facts, **{name: short(told[key], 60) for key, name in TOLD.items() if told.get(key)}}
+    shown = _headline(facts) | {name: short(told[key], 60) for key, name in TOLD.items() if told.get(key)}
+    if len(results.graded) > limit:
+        shown["shown"] = f"the first {limit}"
     played = read_trajectories(results.path)
     exhibits = (exhibit(row, played.get(row.item.id), data) for row in islice(results.graded, limit))
     write_page(
         page, f"{results.manifest.get('settings', {}).get('benchmark', 'run')}: {results.name}", facts, (), exhibits
     )
     return page
+
+
+def _headline(facts: Mapping[str, Any]) -> dict[str, str]:
+    low, high = facts["ci95"] or (None, None)
+    between = "" if low is None else f" [{low:.1f}–{high:.1f}]"
+    states = {name.replace("_", " "): str(n) for name, n in facts["states"].items() if n}
+    return {"score": f"{facts['headline']:.1f} %{between}", "items": str(facts["n"]), **states}
 
 
 def data_of(results: Results) -> Path | None:
