@@ -109,7 +109,7 @@ def drawn(found: Diff) -> list[Any]:
     between = f" [{span[0]:+.1f}, {span[1]:+.1f}]" if span else ""
     chance = "unknown" if test.p is None else f"{test.p:.3g}"
     score = f"{test.first:.1f} and {test.second:.1f}: {test.difference.mean:+.1f}{between} points, p {chance}"
-    paired = f"{score}, in pairs, clustered by {test.difference.clusters} videos"
+    paired = f"{score}, in pairs, by video ({test.difference.clusters})"
     flips = Table("item", "right", *names, box=box.SIMPLE)
     for flip in found.flips[:FLIPS_SHOWN]:
         answers = [row.answer or str(row.state) for row in (flip.first, flip.second)]
