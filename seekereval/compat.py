@@ -58,7 +58,7 @@ def is_right(rule: str, row: Graded) -> bool | None:
         SeekerError: no such rule.
     """
     chosen, item = _rule(rule), row.item
-    if item.scoring != "choice" or not item.options:
+    if item.scoring != "choice":
         return None
     reply = chosen.without_reply if row.state is State.ERROR else chosen.hears(row.reply)
     found = read(rule, reply, item.options)
@@ -92,9 +92,9 @@ def _rule(name: str) -> Rule:
 
 
 def _last_equal(gold: str, options: Sequence[str]) -> str:
-    """The last letter whose option has the gold letter's very text."""
+    """The last letter whose option has the gold letter's very text; the gold itself if it is no option's letter."""
     texts = dict(zip(ascii_uppercase, options, strict=False))
-    return max(letter for letter, text in {gold: "", **texts}.items() if text == texts.get(gold, ""))
+    return max(letter for letter, text in texts.items() if text == texts[gold]) if gold in texts else gold
 
 
 # -- V2P-Bench and VideoSeeker ---------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Grading: what a reply is and what it is worth, for every item, whatever happened. The headline counts them all.
 
 No answer is its own state, worth nothing, never a default letter and never left out; a server's words and a judge's
-failure are no answers. `seekerdata/answers.py` reads replies; READER_VERSION belongs beside every number.
+failure are no answers. `seekerdata/answers.py` reads replies; VERSION belongs beside every number.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from seekerdata.answers import Answer, AnswerState, is_choice_right, read_choice, read_text
+from seekerdata.answers import READER_VERSION, Answer, AnswerState, is_choice_right, read_choice, read_text
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.judge import Judge
 from seekerdata.models import ModelSettings
@@ -19,6 +19,9 @@ from seekereval.compat import RULES, Column, column
 from seekereval.intervals import Interval, clustered
 from seekereval.item import Frozen, Graded, Item, State
 from seekereval.tool_use import ToolUse, tool_use
+
+VERSION = f"1.0.0, reader {READER_VERSION}"
+"""Bumped whenever the same reply may be worth something else; numbers of different versions are not comparable."""
 
 _STATES = {
     AnswerState.FOUND: State.ANSWERED,
@@ -125,6 +128,8 @@ class Summary(Frozen):
     """What a run scored. `total` is the headline: every item counts, without an answer as 0."""
 
     total: Part
+    at_most: float
+    """The headline if every answer on which the judge failed were right."""
     states: dict[str, int]
     """How many items are in each state; every state is named."""
     answered_only: Part | None
@@ -149,9 +154,7 @@ class Summary(Frozen):
             "compat_n": {rule: found.n for rule, found in self.compat.items()},
         }
         rest = self.model_dump(mode="json", exclude={"total", "compat"})
-        facts = _rounded({**own, "ci95": total.ci95, **rest, **columns})
-        assert isinstance(facts, dict)
-        return facts
+        return _rounded({**own, "ci95": total.ci95, **rest, **columns})
 
 
 def summary(graded: Sequence[Graded], groups: Sequence[str], compat: Sequence[str] = tuple(RULES)) -> Summary:
@@ -167,11 +170,14 @@ def summary(graded: Sequence[Graded], groups: Sequence[str], compat: Sequence[st
     """
     if not graded:
         raise SeekerError("there is nothing to sum up: no item was run")
+    total = _part(graded)
     answered = [row for row in graded if row.state is State.ANSWERED]
     sound = [row for row in graded if not row.item.defects]
+    unjudged = sum(row.state is State.JUDGE_FAILED for row in graded)
     tokens = dict.fromkeys(name for row in graded for name in row.usage)
     return Summary(
-        total=_part(graded),
+        total=total,
+        at_most=total.score + 100 * unjudged / len(graded),
         states={state.value: sum(row.state is state for row in graded) for state in State},
         answered_only=_part(answered) if answered else None,
         defect_free=_part(sound) if sound else None,

@@ -158,6 +158,13 @@ def test_of_equal_options_mlvu_takes_the_last() -> None:
     assert is_right("videomme_official", row("A", "A", options=options))
 
 
+def test_a_question_without_a_gold_letter_is_counted_and_never_right() -> None:
+    for options in (("", "", "x"), ()):
+        rows = [row(reply, answer="", options=options) for reply in ("A", "B", "", "x")]
+        assert {rule: column(rule, rows).right for rule in RULES} == dict.fromkeys(RULES, 0)
+        assert column("mlvu_official_dev", rows).n == 4
+
+
 def test_spaces_around_a_reply_are_none_of_mlvus() -> None:
     assert is_right("mlvu_official_dev", row("B\n")) and is_right("mlvu_official_test", row(" B "))
 

@@ -66,6 +66,43 @@ def test_a_reply_is_one_thing(reply: str, state: State, letter: str) -> None:
     assert graded.reply == reply and bool(graded.error) == (state is State.ERROR)
 
 
+PLANS = ("Plan B", "Vitamin C", "Blood type A", "D-Day")
+ANIMALS = ("A cat", "A dog", "A bird", "A horse")
+
+
+@pytest.mark.parametrize(
+    ("options", "reply", "found"),
+    [
+        (COLOURS, "Based on the video, the answer is D", "D"),
+        (COLOURS, "As an AI model, I am unable to watch videos.", State.REFUSED),
+        (COLOURS, "Cannot determine the answer", State.REFUSED),
+        (COLOURS, "Describe what you see.", State.MISSING),
+        (COLOURS, "None of the above", State.MISSING),
+        (COLOURS, "[LMMS_EVAL_REQUEST_FAILED after 5 tries]", State.MISSING),
+        (COLOURS, "B ... wait, actually it is C.", "C"),
+        (COLOURS, "It is not A. The answer is C.", "C"),
+        (COLOURS, "A and B", State.AMBIGUOUS),
+        (COLOURS, "<answer>A</answer> No, that is wrong. <answer>D</answer>", "D"),
+        (COLOURS, "<answer>Blue</answer>", "B"),
+        (COLOURS, '{"reasoning": "A and D are wrong", "answer": "B"}', "B"),
+        (COLOURS, "Ｂ．", "B"),
+        (COLOURS, "(d)", "D"),
+        (COLOURS, "Q: What colour is it? A: Green", "C"),
+        (("Blue", "Light blue", "Red"), "The car is light blue.", "B"),
+        (ANIMALS, "A bird", "C"),
+        (ANIMALS, "A horse.", "D"),
+        (PLANS, "Plan B", "A"),
+        (PLANS, "Vitamin C", "B"),
+        (("1->2->3", "3->2->1"), "3->2->1", "B"),
+        (SIX, "Arson", "D"),
+        (("3", "5", "7"), "There are 5 of them.", "B"),
+    ],
+)
+def test_replies_that_mislead_others(options: tuple[str, ...], reply: str, found: str | State) -> None:
+    graded = grade(choice("A", options), reply)
+    assert (graded.answer or graded.state) == found
+
+
 def test_where_there_is_no_reply_nothing_is_read() -> None:
     graded = grade(choice(), "B", error="timeout: the answer is B", seconds=3.0)
     assert (graded.state, graded.score, graded.answer, graded.error) == (State.ERROR, 0, "", "timeout: the answer is B")
@@ -247,6 +284,7 @@ def test_the_headline_counts_every_item() -> None:
     facts = summary(many(), ["half", "kind"], ["v2pbench_official", "videoseeker_eval_all"]).facts()
     assert facts == json.loads(json.dumps(facts))
     assert (facts["n"], facts["headline"], facts["clusters"]) == (8, 12.5, 3)
+    assert facts["at_most"] == 25.0  # were the judge's failure a right answer
     states = {state.value: 1 for state in State} | {"answered": 2}
     assert facts["states"] == states and sum(states.values()) == 8
     assert {name: part["n"] for name, part in facts["groups"]["half"].items()} == {"first": 4, "second": 3}
