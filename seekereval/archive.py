@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
@@ -156,7 +157,7 @@ def _check_parts(archive: Archive, parts: Sequence[Path]) -> None:
         return
     if archive.parts and len(parts) != archive.parts:
         raise SeekerError(f"{parts[0].parent}: {len(parts)} of {archive.parts} parts of {archive.files} are here")
-    for one, other in zip(parts, parts[1:], strict=False):
+    for one, other in pairwise(parts):
         if _number(other) - _number(one) != 1:
             raise SeekerError(f"{one.parent}: a part is missing between {one.name} and {other.name}")
 
@@ -179,7 +180,7 @@ class _Joined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def, override]
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
         while self._file or self._left:
             if self._file is None:
                 self._file = self._left.pop(0).open("rb")

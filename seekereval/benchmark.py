@@ -5,8 +5,9 @@ Ends with the Benchmark contract, which every file of `seekereval/benchmarks/` f
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from pydantic import ValidationError
@@ -49,7 +50,7 @@ class Count(NamedTuple):
 
     source: str
     items: int
-    groups: dict[str, dict[str, int]] = {}
+    groups: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     """Items in every group, by grouping."""
     videos: int | None = None
 

@@ -21,7 +21,7 @@ def find_table(data: Path, patterns: Sequence[str], name: str) -> Path:
         if found := sorted(path for path in data.glob(pattern) if path.is_file()):
             return found[0]
     raise SeekerError(
-        f"{data}: no {' or '.join(patterns)}; get it by: seekereval data {name}, or name its folder by --data"
+        f"{data}: no {patterns[0]} there; get it by: seekereval data {name}, or name its folder by --data"
     )
 
 

@@ -33,7 +33,7 @@ TEST = {"TR": 91, "AR": 39, "NQA": 60, "ER": 53, "PQA": 50, "SQA": 36, "AO": 70,
 FREE = {"SSC": "mlvu_sub_scene", "VS": "mlvu_summary"}
 """Tasks without options, and who scores them."""
 LOWEST, HIGHEST = 2.0, 10.0
-"""Two scores of 1 to 5 make a free answer's total."""
+"""Two ratings of 1 to 5 make a free answer's total."""
 TEST_FILES = ("test_mcq_gt.json", "test_ssc_gt.json", "test_vs_gt.json")
 NEEDED = ("question", "answer", "video", "question_type")
 
@@ -74,11 +74,11 @@ class MLVU(Benchmark):
 
     def rows(self, data: Path) -> list[dict[str, Any]]:
         if self.split == "dev":
-            tables = [(task, (f"MLVU/json/{f}.json", f"json/{f}.json", f"{f}.json")) for task, f in FOLDERS.items()]
+            files = {task: (f"MLVU/json/{name}.json", f"**/{name}.json") for task, name in FOLDERS.items()}
         else:
             names = zip(("", "SSC", "VS"), TEST_FILES, strict=True)
-            tables = [(task, (f"test-ground-truth/{f}", f"**/{f}")) for task, f in names]
-        wanted = [patterns for task, patterns in tables if self.generation or task not in FREE]
+            files = {task: (f"test-ground-truth/{name}", f"**/{name}") for task, name in names}
+        wanted = [patterns for task, patterns in files.items() if self.generation or task not in FREE]
         return [row for patterns in wanted for row in read_table(find_table(data, patterns, self._spec), NEEDED)]
 
     @property
@@ -101,7 +101,7 @@ class MLVU(Benchmark):
             question=question,
             options=options,
             answer=gold,
-            scoring=FREE.get(task, "choice"),  # type: ignore[arg-type]
+            scoring=FREE.get(task, "choice"),
             points=tuple(text(point) for point in as_list(row.get("scoring_points"))),
             groups={"task": task},
             cluster=video,
@@ -154,13 +154,12 @@ def _by_task(graded: Iterable[Graded]) -> dict[str, list[Graded]]:
 
 
 def _total(row: Graded) -> float | None:
-    """A free answer's total, of the judge's two scores; None where the judge failed."""
+    """A free answer's total, of the judge's two ratings; None where the judge failed."""
     if row.state is State.JUDGE_FAILED:
         return None
     if row.state is not State.ANSWERED:
         return LOWEST
-    parts = {name: value for name, value in row.scores.items() if not name.startswith("total")}
-    return sum(parts.values()) if len(parts) == 2 else None
+    return row.scores["total"]
 
 
 def _fixture(task: str, n: int, split: str) -> dict[str, Any]:

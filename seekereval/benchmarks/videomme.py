@@ -1,4 +1,4 @@
-"""videomme: Video-MME (arXiv 2405.21075): four options about short, medium and long videos, with or without subtitles."""
+"""videomme: Video-MME (arXiv 2405.21075): four options about short, medium and long videos, or with subtitles."""
 
 from pathlib import Path
 from typing import Any, Literal
