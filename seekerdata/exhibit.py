@@ -6,7 +6,7 @@ Words and places only: nothing here touches a pixel, and nothing that a model wr
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -30,7 +30,9 @@ class Exhibit:
 
     `verdict` is what the run decided; its words before a colon are what is counted ("kept", "dropped at verify:
     missing: ..."). `picture` gives the pixels of a reference in the trajectory; an ItemError it raises is shown in
-    the picture's place. `marked` and `raw` are the first visual prompt's frame with and without its mark.
+    the picture's place. `marked` and `raw` are the first visual prompt's frame with and without its mark. `state`
+    says what became of the answer where right and wrong are not enough, `note` in one line how it was read, `groups`
+    what the item is in a benchmark's groupings.
     """
 
     sample: Sample
@@ -39,6 +41,9 @@ class Exhibit:
     picture: Callable[[Image], PIL.Image.Image] | None = None
     marked: PIL.Image.Image | None = None
     raw: PIL.Image.Image | None = None
+    state: str = ""
+    note: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

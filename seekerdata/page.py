@@ -38,7 +38,14 @@ MARKED_PX, RAW_PX, STRIP_PX, INDEX_PX = 960, 640, 160, 128
 """Longest side of the marked frame, the raw frame, an overview frame and the picture in the list of items."""
 STRIP_FRAMES = 48
 """Of a longer overview this many frames are shown, evenly spread; the page says how many there were."""
-FILTERS = ("outcome", "answer", "dimension", "shape", "calls")
+FILTERS = {
+    "outcome": "any outcome",
+    "answer": "any answer",
+    "dimension": "all dimensions",
+    "shape": "all shapes",
+    "calls": "any calls",
+}
+"""What items are chosen by, and what stands there while nothing is chosen; a benchmark's groupings come after."""
 BALANCES = ("shape", "dimension", "gold")
 NOT_SAID = "not said"
 
@@ -89,13 +96,15 @@ def write_page(
 
     pictures = _Pictures(path.with_name(f"{path.stem}_files"), embed_limit_bytes)
     views = [_view(n, e, pictures, thumbnail_px) for n, e in enumerate(exhibits, start=1)]
+    labels = {**FILTERS, **_grouped_views(views)}
     parts = template("page.html.jinja").generate(
         title=title,
         facts=facts,
         stages=stages,
         views=views,
-        filters={key: _counts(views, key) for key in FILTERS},
-        balances={key: _counts(views, key) for key in BALANCES},
+        filters={key: _counts(views, key) for key in labels},
+        labels=labels,
+        balances={key: _counts([v for v in views if v["shape"] != NOT_SAID], key) for key in BALANCES},
         left_out=_grouped(left_out),
         dimensions=dimensions or {},
         letters=LETTERS,
@@ -200,9 +209,11 @@ def _view(number: int, exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int)
         "mark": mark,
         "swatch": COLOURS.get(mark.colour) if mark else None,
         "outcome": exhibit.verdict.partition(":")[0].strip() or NOT_SAID,
-        "answer": answer_state(trajectory),
+        "answer": exhibit.state or answer_state(trajectory),
+        "note": exhibit.note,
+        "groups": exhibit.groups,
         "dimension": sample.dimension or NOT_SAID,
-        "shape": mark.shape if mark else "no mark",
+        "shape": mark.shape if mark else NOT_SAID if exhibit.state else "no mark",
         "calls": str(len(trajectory.calls)) if trajectory else "not played",
         "gold": sample.answer if sample.options else "open",
         "marked": pictures.shot(exhibit.marked, MARKED_PX),
@@ -211,6 +222,15 @@ def _view(number: int, exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int)
         "time": timeline(sample, trajectory),
         "turns": _turns(exhibit, pictures, thumbnail_px),
     }
+
+
+def _grouped_views(views: list[dict[str, Any]]) -> dict[str, str]:
+    """Put every grouping that items have into their views, as `group0`, `group1`, ...; the words to choose it by."""
+    names = list(dict.fromkeys(name for view in views for name in view["groups"]))
+    for n, name in enumerate(names):
+        for view in views:
+            view[f"group{n}"] = view["groups"].get(name) or NOT_SAID
+    return {f"group{n}": f"any {name.replace('_', ' ')}" for n, name in enumerate(names)}
 
 
 def _turns(exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int) -> list[dict[str, Any]]:

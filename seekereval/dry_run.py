@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seekerdata.budget import Price
+from seekerdata.budget import Price, dollars
 from seekerdata.errors import ItemError
 from seekerdata.load import ASSUMPTIONS, Load
 from seekerdata.models import ModelSettings
@@ -95,7 +95,26 @@ def _opening(evaluation: Evaluation, item: Item) -> dict[str, Any]:
     }
 
 
-def shortened(text: str) -> str:
+def drawn(facts: dict[str, Any]) -> list[Any]:
+    """The facts as rich draws them: the prompt as the model gets it, then a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[Any] = []
+    if prompt := facts["prompt"]:
+        parts += [Text(f"--- {turn['role']}\n{_shortened(turn['text'])}") for turn in prompt["turns"]]
+        tools = ", ".join(prompt["tools"]) or "none"
+        parts.append(Text(f"--- that was {prompt['item']}: {prompt['frames']} frames, tools: {tools}"))
+    parts += [Text(f"cannot be shown: {line}") for line in facts["unreadable"]]
+    plain = {key: value for key, value in facts.items() if isinstance(value, str | int | float)}
+    plain["cost"] = "unknown; name the price with --price IN,OUT" if facts["cost"] is None else dollars(facts["cost"])
+    table = Table(box=None, show_header=False)
+    for key, value in plain.items():
+        table.add_row(key.replace("_", " "), Text(f"{value:,}" if isinstance(value, int) else str(value)))
+    return [*parts, table, Text("\n- ".join(["These are estimates:", *facts["assumptions"]]))]
+
+
+def _shortened(text: str) -> str:
     """A prompt's text with the middle of a long row of frames left out."""
     lines = text.split("\n")
     framed = [n for n, line in enumerate(lines) if line.startswith(("[", "<"))]

@@ -44,7 +44,7 @@ from seekereval.benchmark import benchmark, data_folder
 from seekereval.evaluation import Evaluation
 from seekereval.grading import graded_of
 from seekereval.item import Item
-from seekereval.play import as_text, looks, play
+from seekereval.play import as_text, play
 from seekereval.playing import video_of
 from seekereval.presets import Preset, preset_of
 
@@ -175,7 +175,7 @@ def facts_of(item: Item, trajectory: Trajectory, video: Video, seconds: float) -
         "frames": len(trajectory.images),
         "path": item.video,
         "video": {"sha256": video.sha256, "fps": video.info.fps, "duration_s": video.info.duration_s},
-        "looks": looks(trajectory, video.info.fps),
+        "trajectory": trajectory.model_dump(mode="json"),
         "seconds": round(seconds, 3),
         "usage": trajectory.usage,
         "served": sorted(set(filter(None, served))),
