@@ -198,8 +198,8 @@ def messages_of(trajectory: Trajectory) -> list[ChatMessage]:
     return found
 
 
-def _registered(name: str) -> Callable[..., Task]:
-    @task(name=name)
+def _registered(name: str, registered: str) -> Callable[..., Task]:
+    @task(name=registered)
     def questions(
         data: str = "",
         preset: str = "default",
@@ -227,8 +227,12 @@ def _registered(name: str) -> Callable[..., Task]:
 
 
 def register() -> dict[str, Callable[..., Task]]:
-    """A task for every benchmark, by its name."""
-    return {name: _registered(name) for name in names("benchmarks", "seekereval")}
+    """A task for every benchmark, by its name. inspect_ai puts the package before it, but not for an editable install
+    of a package whose distribution has another name: so it is registered under its whole name, too."""
+    known = names("benchmarks", "seekereval")
+    for name in known:
+        _registered(name, f"seekereval/{name}")
+    return {name: _registered(name, name) for name in known}
 
 
 TASKS = register()
