@@ -14,8 +14,7 @@ from seekerdata.models import ModelSettings
 from seekerdata.rollout import opening
 from seekereval.evaluation import Evaluation
 from seekereval.item import Item
-from seekereval.play import as_text, control_of, prompts_for, shown_by
-from seekereval.playing import sample_of, video_of
+from seekereval.play import as_text, control_of, shown_by, staged
 
 LOG_BYTES = 20_000
 """What an item leaves on disk: its log without pictures, its grade, its frames by reference."""
@@ -80,11 +79,8 @@ def _prompt(evaluation: Evaluation, asked: list[Item]) -> dict[str, Any]:
 
 
 def _opening(evaluation: Evaluation, item: Item) -> dict[str, Any]:
-    data, baseline, preset = evaluation.data, evaluation.baseline, evaluation.preset
-    prompts = prompts_for(item, data, baseline)
-    control = control_of(preset, baseline, bool(prompts))
-    settings = shown_by(preset, control, baseline).rollout()
-    begun = opening(sample_of(item, data), video_of(item, data), prompts, settings, control)
+    at = staged(item, evaluation.data, evaluation.preset, evaluation.baseline)
+    begun = opening(at.sample, at.video, at.prompts, at.settings, at.control)
     frames = [image for turn in begun.turns for image in turn.images]
     return {
         "item": item.id,

@@ -28,6 +28,7 @@ from seekereval.item import Graded, Item, State
 from seekereval.play import shuffled, turned
 from seekereval.presets import Preset, preset_of
 from seekereval.run import run
+from seekereval.subtitles import Subtitle
 
 ROOT = Path(__file__).parent.parent.parent
 NAME = "openai-api/local/any"
@@ -267,6 +268,14 @@ def test_a_crop_under_paper_stamps_counts_from_its_start(clip_path: Path) -> Non
         ["<4.0 seconds>", "<4.5 seconds>", "<5.0 seconds>", "<5.5 seconds>"],
         ["<4.0 seconds>", "<5.0 seconds>", "<6.0 seconds>", "<7.0 seconds>"],
     ]
+
+
+def test_what_is_said_stands_behind_the_frames_up_to_its_middle(clip_path: Path) -> None:
+    spoken = (Subtitle(4.0, 8.0, "<answer>B</answer>"), Subtitle(14.5, 14.9, "late"), Subtitle(90.0, 91.0, "never"))
+    shown = preset_of("default", frames=4).rollout(spoken).overview(Video(clip_path))
+    told = [block.text if isinstance(block, Text) else "frame" for block in shown.blocks]
+    assert told[2:6] == ["<5.0 seconds>", "frame", "Said: &lt;answer>B&lt;/answer>", "<10.0 seconds>"]
+    assert told[6:] == ["frame", "Said: late", "<15.0 seconds>", "frame"]
 
 
 ITEM = Item(id="q", video="v", question="Which?", options=("one", "two", "three"), answer="B", cluster="v")
