@@ -16,8 +16,8 @@ from seekereval.evaluation import Evaluation
 from seekereval.item import Item
 from seekereval.play import as_text, control_of, shown_by, staged
 
-LOG_BYTES = 20_000
-"""What an item leaves on disk: its log without pictures, its grade, its frames by reference."""
+LOG_BYTES = 60_000
+"""What an item with 256 frames leaves on disk: its log without pictures, its grade, its frames by reference."""
 SHOWN_LINES = 12
 """Of a prompt's frames so many lines are shown, the first and the last."""
 
