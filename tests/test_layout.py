@@ -70,8 +70,6 @@ def test_direction_is_a_v() -> None:
         else:
             nouns = {f"seekerdata.{noun}" for noun in NOUNS} - {"seekerdata.stage"}
             bad = {n for n in others if ".".join(n.split(".")[:2]) not in nouns | {"seekerdata"}}
-            if path.name == "cli.py":  # a user's mistake looks the same on every command line
-                bad -= {"seekerdata.cli", "seekerdata.cli.user_errors"}
             assert not bad, f"{name} imports {bad}"
 
 
