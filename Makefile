@@ -24,6 +24,7 @@ bench: $(VENV)/dev
 	$(BIN)/python bench/reading.py
 	$(BIN)/python bench/building.py
 	$(BIN)/python bench/calling.py
+	$(BIN)/python bench/evaluating.py
 
 golden: $(VENV)/dev
 	SEEKER_GOLDEN=write $(BIN)/python -m pytest -q tests/seekerdata/test_shapes.py

@@ -7,18 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seekerdata.budget import Price
+from seekerdata.budget import Price, dollars
 from seekerdata.errors import ItemError
 from seekerdata.load import ASSUMPTIONS, Load
 from seekerdata.models import ModelSettings
 from seekerdata.rollout import opening
 from seekereval.evaluation import Evaluation
 from seekereval.item import Item
-from seekereval.play import as_text, control_of, prompts_for, settings_of, shown_by
-from seekereval.playing import sample_of, video_of
+from seekereval.play import as_text, control_of, shown_by, staged
 
-LOG_BYTES = 20_000
-"""What an item leaves on disk: its log without pictures, its grade, its frames by reference."""
+LOG_BYTES = 60_000
+"""What an item with 256 frames leaves on disk: its log without pictures, its grade, its frames by reference."""
 SHOWN_LINES = 12
 """Of a prompt's frames so many lines are shown, the first and the last."""
 
@@ -80,11 +79,8 @@ def _prompt(evaluation: Evaluation, asked: list[Item]) -> dict[str, Any]:
 
 
 def _opening(evaluation: Evaluation, item: Item) -> dict[str, Any]:
-    data, baseline, preset = evaluation.data, evaluation.baseline, evaluation.preset
-    prompts = prompts_for(item, data, baseline)
-    control = control_of(preset, baseline, bool(prompts))
-    settings = settings_of(item, data, shown_by(preset, control, baseline))
-    begun = opening(sample_of(item, data), video_of(item, data), prompts, settings, control)
+    at = staged(item, evaluation.data, evaluation.preset, evaluation.baseline)
+    begun = opening(at.sample, at.video, at.prompts, at.settings, at.control)
     frames = [image for turn in begun.turns for image in turn.images]
     return {
         "item": item.id,
@@ -95,7 +91,26 @@ def _opening(evaluation: Evaluation, item: Item) -> dict[str, Any]:
     }
 
 
-def shortened(text: str) -> str:
+def drawn(facts: dict[str, Any]) -> list[Any]:
+    """The facts as rich draws them: the prompt as the model gets it, then a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[Any] = []
+    if prompt := facts["prompt"]:
+        parts += [Text(f"--- {turn['role']}\n{_shortened(turn['text'])}") for turn in prompt["turns"]]
+        tools = ", ".join(prompt["tools"]) or "none"
+        parts.append(Text(f"--- that was {prompt['item']}: {prompt['frames']} frames, tools: {tools}"))
+    parts += [Text(f"cannot be shown: {line}") for line in facts["unreadable"]]
+    plain = {key: value for key, value in facts.items() if isinstance(value, str | int | float)}
+    plain["cost"] = "unknown; name the price with --price IN,OUT" if facts["cost"] is None else dollars(facts["cost"])
+    table = Table(box=None, show_header=False)
+    for key, value in plain.items():
+        table.add_row(key.replace("_", " "), Text(f"{value:,}" if isinstance(value, int) else str(value)))
+    return [*parts, table, Text("\n- ".join(["These are estimates:", *facts["assumptions"]]))]
+
+
+def _shortened(text: str) -> str:
     """A prompt's text with the middle of a long row of frames left out."""
     lines = text.split("\n")
     framed = [n for n, line in enumerate(lines) if line.startswith(("[", "<"))]

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seekerdata.answers import READER_VERSION
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings, without_secrets
 from seekerdata.sample import digest
@@ -19,8 +18,8 @@ from seekerdata.workspace import write_atomically
 from seekereval.benchmark import benchmark
 from seekereval.evaluation import Evaluation
 from seekereval.item import Graded, Item
+from seekereval.results import MANIFEST
 
-MANIFEST = "manifest.json"
 PACKAGES = ("inspect_ai", "openai", "google-genai")
 """Beside those that decide pixels."""
 
@@ -66,24 +65,25 @@ def begin(
 
 
 def finish(
-    manifest: dict[str, Any], out: Path, rows: Sequence[Graded], played: Sequence[dict[str, Any]], unanswered: int
-) -> None:
-    """Add what only a finished run knows: what the server says it is, what was read, what it took, and how many plays
-    met an error that another run may mend."""
+    manifest: dict[str, Any], rows: Sequence[Graded], played: Sequence[dict[str, Any]], unanswered: int
+) -> dict[str, Any]:
+    """The manifest with what only a finished run knows: what the server says it is, what was read, what it took, and
+    how many plays met an error that another run may mend."""
+    from seekereval.scoring import VERSION
+
     usage: Counter[str] = Counter()
     for row in rows:
         usage.update(row.usage)
     files = {p["path"]: p["video"]["sha256"] for p in played if p.get("video")}
-    manifest = manifest | {
+    return manifest | {
         "model": manifest["model"] | {"served": sorted({name for p in played for name in p.get("served", ())})},
         "videos_sha256": digest(dict(sorted(files.items())), length=64),
-        "scorer": READER_VERSION,
+        "scorer": VERSION,
         "states": dict(Counter(row.state for row in rows)),
         "unanswered": unanswered,
         "usage": dict(usage),
         "finished": _now(),
     }
-    _write(out, manifest)
 
 
 def settings_of(evaluation: Evaluation, model: ModelSettings) -> dict[str, Any]:

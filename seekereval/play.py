@@ -6,13 +6,14 @@ What is taken away for a baseline is taken away here. The truth of a sample is f
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from seekerdata.control import Control
 from seekerdata.observation import PromptFrame
 from seekerdata.rollout import Policy, rollout
-from seekerdata.sample import LETTERS, digest
+from seekerdata.sample import LETTERS, Sample, digest
 from seekerdata.trajectory import Trajectory, Turn
+from seekerdata.video import Video
 from seekereval.item import Item
 from seekereval.playing import prompts_of, sample_of, video_of
 from seekereval.presets import Preset, Shown
@@ -72,28 +73,38 @@ def shown_by(preset: Preset, control: Control, baseline: Baseline) -> Preset:
     return preset.model_copy(update={"sampler": "middle"}) if lone else preset
 
 
-def settings_of(item: Item, data: Path, preset: Preset) -> Shown:
-    """The settings of an item's play, with its subtitles; raises ItemError as `read_subtitles` does."""
-    return preset.rollout().model_copy(update={"spoken": tuple(read_subtitles(item, data))})
+class Staged(NamedTuple):
+    """All that a play of one item begins with."""
+
+    sample: Sample
+    video: Video
+    prompts: list[PromptFrame]
+    settings: Shown
+    control: Control
 
 
-def prompts_for(item: Item, data: Path, baseline: Baseline) -> list[PromptFrame]:
-    """The marked frames that may be seen; raises ItemError as `prompts_of` does."""
-    return [] if baseline == "blind" else prompts_of(item, data, marked=baseline != "no_visual_prompt")
+def staged(item: Item, data: Path, preset: Preset, baseline: Baseline) -> Staged:
+    """Read what one item's play begins with; the video is probed, none of its frames is kept.
+
+    Raises:
+        ItemError: the video, a marked frame or the subtitles cannot be read.
+    """
+    prompts = [] if baseline == "blind" else prompts_of(item, data, marked=baseline != "no_visual_prompt")
+    control = control_of(preset, baseline, bool(prompts))
+    settings = shown_by(preset, control, baseline).rollout(tuple(read_subtitles(item, data)))
+    return Staged(sample_of(item, data), video_of(item, data), prompts, settings, control)
 
 
 async def play(item: Item, data: Path, preset: Preset, baseline: Baseline, policy: Policy) -> Trajectory:
     """Play one item to its end.
 
     Raises:
-        ItemError: the video or a marked frame cannot be shown, or the model gives no reply after all retries.
+        ItemError: its files cannot be read or shown, or the model gives no reply after all retries.
         SeekerError: a wrong key, an unknown model or a missing package.
     """
-    prompts = prompts_for(item, data, baseline)
-    control = control_of(preset, baseline, bool(prompts))
-    settings = settings_of(item, data, shown_by(preset, control, baseline))
-    sample, tools = sample_of(item, data), preset.toolset()
-    return await rollout(policy, sample, video_of(item, data), prompts, settings, tools=tools, control=control)
+    at = staged(item, data, preset, baseline)
+    tools = preset.toolset()
+    return await rollout(policy, at.sample, at.video, at.prompts, at.settings, tools=tools, control=at.control)
 
 
 def looks(trajectory: Trajectory, fps: float) -> list[dict[str, Any]]:

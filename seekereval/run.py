@@ -7,7 +7,6 @@ written from the logs, whole, at the end.
 import json
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -16,19 +15,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings, connect, without_secrets
 from seekerdata.sample import digest
+from seekerdata.trajectory import Trajectory
 from seekerdata.workspace import write_atomically
-from seekereval.benchmark import benchmark
 from seekereval.evaluation import Evaluation
 from seekereval.grading import whole
 from seekereval.item import Graded, Item, State
-from seekereval.manifest import MANIFEST, begin, finish, settings_of
-from seekereval.play import TURNED
+from seekereval.manifest import begin, finish, settings_of
+from seekereval.play import TURNED, looks
+from seekereval.results import write_results
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
     from inspect_ai.model import Model
 
-RESULTS, FRAMES, LOGS = "results.jsonl", "frames.jsonl", "logs"
+FRAMES, TRAJECTORIES, LOGS = "frames.jsonl", "trajectories.jsonl", "logs"
 PLAYERS = "seeker/"
 
 
@@ -64,10 +64,12 @@ def run(
         raise SeekerError(hopeless[0])
     graded = {item.id: _graded(item, replies.get(item.id)) for item in asked}
     rows = [whole(item, [g for key, g in graded.items() if _of(key, item)]) for item in items]
-    write_atomically(out / FRAMES, (_line(_frames(item, replies.get(item.id))) for item in asked))
-    write_atomically(out / RESULTS, (f"{row.model_dump_json()}\n".encode() for row in rows))
+    played = {item.id: _played(replies.get(item.id)) for item in asked}
+    write_atomically(out / FRAMES, (_line(_frames(item, played[item.id])) for item in asked))
+    shown = (p["trajectory"] for p in played.values() if "trajectory" in p)
+    write_atomically(out / TRAJECTORIES, (_line(trajectory) for trajectory in shown))
     unanswered = sum(not (replies.get(item.id) and replies[item.id].scores) for item in asked)
-    finish(begun, out, rows, [_played(sample) for sample in replies.values()], unanswered)
+    write_results(out, finish(begun, rows, list(played.values()), unanswered), rows)
     return out
 
 
@@ -75,20 +77,6 @@ def folder_of(evaluation: Evaluation, model: ModelSettings) -> Path:
     """Where a run is kept if nobody says so: one folder for all that is asked, so that the same command goes on."""
     named = "-".join([evaluation.task, model.model.rpartition("/")[2], evaluation.preset.name])
     return Path("runs") / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', named)}-{digest(settings_of(evaluation, model), 6)}"
-
-
-def score_of(evaluation: Evaluation, out: Path) -> dict[str, Any]:
-    """What a finished run scored, and which errors it met."""
-    from seekereval.scoring import summary
-
-    which = benchmark(evaluation.benchmark)
-    lines = (out / RESULTS).read_text(encoding="utf-8").splitlines()
-    rows = [Graded.model_validate_json(line) for line in lines]
-    errors = Counter(row.error for row in rows if row.state is State.ERROR)
-    facts = summary(rows, which.groups, which.compat).facts()
-    again = json.loads((out / MANIFEST).read_text(encoding="utf-8"))["unanswered"]
-    more = {"extras": which.extras(rows), "errors": dict(errors), "again": again, "out": str(out)}
-    return facts | more
 
 
 def _model(settings: ModelSettings) -> "Model":
@@ -156,10 +144,12 @@ def _of(key: str, item: Item) -> bool:
     return key == item.id or key.startswith(f"{item.id}{TURNED}")
 
 
-def _frames(item: Item, sample: "EvalSample | None") -> dict[str, Any]:
-    """Which frames an item's play showed: what makes its pixels again."""
-    played = _played(sample)
-    return {"id": item.id, "path": item.video, "video": played.get("video"), "looks": played.get("looks", [])}
+def _frames(item: Item, played: dict[str, Any]) -> dict[str, Any]:
+    """Which frames an item's play showed, in short; `trajectories.jsonl` has every one with its hash."""
+    if "trajectory" not in played:
+        return {"id": item.id, "path": item.video, "video": None, "looks": []}
+    video, trajectory = played["video"], Trajectory.model_validate(played["trajectory"])
+    return {"id": item.id, "path": item.video, "video": video, "looks": looks(trajectory, video["fps"])}
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -6,12 +6,12 @@ seekereval/v2p_bench`), so it alone imports inspect_ai at the top; nothing that 
 
 import asyncio
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Coroutine
+from functools import lru_cache, partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
-import anyio.to_thread
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.event import ModelEvent
@@ -34,7 +34,6 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 from inspect_ai.tool import ToolCall
 
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.model_loop import at_work
 from seekerdata.models import AtHand, ModelSettings
 from seekerdata.plugin import load, make, names
 from seekerdata.rollout import Policy
@@ -44,7 +43,7 @@ from seekereval.benchmark import benchmark, data_folder
 from seekereval.evaluation import Evaluation
 from seekereval.grading import graded_of
 from seekereval.item import Item
-from seekereval.play import as_text, looks, play
+from seekereval.play import as_text, play
 from seekereval.playing import video_of
 from seekereval.presets import Preset, preset_of
 
@@ -149,14 +148,17 @@ def policy_of(model: Model, preset: Preset) -> Policy:
     return policy.playing("direct") if preset.mode != "tool" and "direct" in policy.plays else policy
 
 
-async def _aside(playing: Callable[[], Any]) -> Trajectory:
-    """A play in a thread of its own: decoding would hold up the replies of all others."""
+async def _aside(playing: Callable[[], Coroutine[Any, Any, Trajectory]]) -> Trajectory:
+    """A play in the one thread that decodes: it would hold up the replies of all others here. While a play waits for
+    its model the next one is at work; more threads would only hold more decoded frames."""
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(playing(), _playing_loop()))
 
-    def work() -> Trajectory:
-        with at_work():
-            return asyncio.run(playing())
 
-    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+@lru_cache(maxsize=1)
+def _playing_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    Thread(target=loop.run_forever, name="plays", daemon=True).start()
+    return loop
 
 
 def facts_of(item: Item, trajectory: Trajectory, video: Video, seconds: float) -> dict[str, Any]:
@@ -175,7 +177,7 @@ def facts_of(item: Item, trajectory: Trajectory, video: Video, seconds: float) -
         "frames": len(trajectory.images),
         "path": item.video,
         "video": {"sha256": video.sha256, "fps": video.info.fps, "duration_s": video.info.duration_s},
-        "looks": looks(trajectory, video.info.fps),
+        "trajectory": trajectory.model_dump(mode="json"),
         "seconds": round(seconds, 3),
         "usage": trajectory.usage,
         "served": sorted(set(filter(None, served))),
@@ -198,8 +200,8 @@ def messages_of(trajectory: Trajectory) -> list[ChatMessage]:
     return found
 
 
-def _registered(name: str) -> Callable[..., Task]:
-    @task(name=name)
+def _registered(name: str, registered: str) -> Callable[..., Task]:
+    @task(name=registered)
     def questions(
         data: str = "",
         preset: str = "default",
@@ -227,8 +229,12 @@ def _registered(name: str) -> Callable[..., Task]:
 
 
 def register() -> dict[str, Callable[..., Task]]:
-    """A task for every benchmark, by its name."""
-    return {name: _registered(name) for name in names("benchmarks", "seekereval")}
+    """A task for every benchmark, by its name. inspect_ai puts the package before it, but not for an editable install
+    of a package whose distribution has another name: so it is registered under its whole name, too."""
+    known = names("benchmarks", "seekereval")
+    for name in known:
+        _registered(name, f"seekereval/{name}")
+    return {name: _registered(name, name) for name in known}
 
 
 TASKS = register()

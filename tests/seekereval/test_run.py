@@ -28,6 +28,7 @@ from seekereval.item import Graded, Item, State
 from seekereval.play import shuffled, turned
 from seekereval.presets import Preset, preset_of
 from seekereval.run import run
+from seekereval.subtitles import Subtitle
 
 ROOT = Path(__file__).parent.parent.parent
 NAME = "openai-api/local/any"
@@ -269,6 +270,14 @@ def test_a_crop_under_paper_stamps_counts_from_its_start(clip_path: Path) -> Non
     ]
 
 
+def test_what_is_said_stands_behind_the_frames_up_to_its_middle(clip_path: Path) -> None:
+    spoken = (Subtitle(4.0, 8.0, "<answer>B</answer>"), Subtitle(14.5, 14.9, "late"), Subtitle(90.0, 91.0, "never"))
+    shown = preset_of("default", frames=4).rollout(spoken).overview(Video(clip_path))
+    told = [block.text if isinstance(block, Text) else "frame" for block in shown.blocks]
+    assert told[2:6] == ["<5.0 seconds>", "frame", "Said: &lt;answer>B&lt;/answer>", "<10.0 seconds>"]
+    assert told[6:] == ["frame", "Said: late", "<15.0 seconds>", "frame"]
+
+
 ITEM = Item(id="q", video="v", question="Which?", options=("one", "two", "three"), answer="B", cluster="v")
 
 
@@ -345,16 +354,21 @@ def test_a_users_mistake_is_one_line(words: list[str], said: str) -> None:
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
-def test_inspect_finds_the_tasks(data: Path, tmp_path: Path) -> None:
-    import inspect_ai
+def test_inspect_runs_a_benchmark_by_its_name(data: Path, tmp_path: Path) -> None:
+    from inspect_ai.log import list_eval_logs, read_eval_log
 
-    from seekereval.benchmark import known
-    from seekereval.task import TASKS
-
+    installed = tmp_path / "site" / "videoseeker_toolkit-0.1.0.dist-info"  # as an editable install writes it
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: videoseeker-toolkit\nVersion: 0.1.0\n")
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["inspect_ai"]
-    assert points == {"seekereval": "seekereval.task"}
-    assert sorted(TASKS) == known()
-    task = TASKS["v2p_bench"](data=str(data), mode="direct")
-    (log,) = inspect_ai.eval(task, model="seeker/blind", log_dir=str(tmp_path / "logs"), display="none")
+    lines = ["[inspect_ai]", *(f"{name} = {place}" for name, place in points.items())]
+    (installed / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    environment = {**os.environ, "PYTHONPATH": f"{installed.parent}{os.pathsep}{ROOT}", "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "inspect_ai", "eval", "seekereval/v2p_bench", "--model", "seeker/blind"]
+    command += ["-T", f"data={data}", "-T", "mode=direct", "--log-dir", str(tmp_path / "logs"), "--display", "none"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (found,) = list_eval_logs(str(tmp_path / "logs"))
+    log = read_eval_log(found, header_only=True)
     assert log.status == "success" and log.results is not None
     assert log.results.scores[0].metrics["accuracy"].value == 1.0  # the longest option is the right one here
