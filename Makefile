@@ -23,6 +23,7 @@ check: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python bench/reading.py
 	$(BIN)/python bench/building.py
+	$(BIN)/python bench/calling.py
 	$(BIN)/python bench/evaluating.py
 
 golden: $(VENV)/dev

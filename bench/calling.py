@@ -68,10 +68,10 @@ def frame_uris(count: int) -> list[str]:
 async def raw_calls(url: str, uris: list[str], count: int) -> None:
     from openai import AsyncOpenAI
 
-    client = AsyncOpenAI(base_url=url, api_key="any")
     parts: list[Any] = [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]
-    for _ in range(count):
-        await client.chat.completions.create(model="any", messages=[{"role": "user", "content": parts}])
+    async with AsyncOpenAI(base_url=url, api_key="any") as client:
+        for _ in range(count):
+            await client.chat.completions.create(model="any", messages=[{"role": "user", "content": parts}])
 
 
 async def our_calls(url: str, uris: list[str], count: int) -> None:
@@ -106,22 +106,36 @@ def call(frames: int = 64, count: int = 10, rounds: int = 5) -> None:
 
 
 def at_once(calls: int = 1000, pause_s: float = 1.0) -> None:
-    """How near many calls at once come to the least time they can take."""
+    """How near many calls at once, from one process, come to the least time they can take."""
     from inspect_ai.model import ChatMessageUser
+    from openai import AsyncOpenAI
 
-    async def all_of(url: str, concurrency: int) -> None:
-        settings = ModelSettings(model=NAME, base_url=url, concurrency=concurrency)
-        await asyncio.gather(*(ask(settings, [ChatMessageUser(content=str(n))]) for n in range(calls)))
+    async def raw(client: AsyncOpenAI, n: int) -> None:
+        await client.chat.completions.create(model="any", messages=[{"role": "user", "content": str(n)}])
 
-    print(f"{calls} calls that each take {pause_s:g} s at the server")
+    async def ours(client: AsyncOpenAI, n: int) -> None:
+        await ask(ModelSettings(model=NAME, base_url=str(client.base_url)), [ChatMessageUser(content=str(n))])
+
+    async def all_of(one: Any, concurrency: int) -> None:
+        slots = asyncio.Semaphore(concurrency)
+
+        async def slotted(client: AsyncOpenAI, n: int) -> None:
+            async with slots:
+                await one(client, n)
+
+        async with AsyncOpenAI(base_url=url, api_key="any") as client:
+            await asyncio.gather(*(slotted(client, n) for n in range(calls)))
+
+    print(f"{calls} calls that each take {pause_s:g} s at the server, from one process")
     with server(pause_s) as url:
         for concurrency in (50, 200):
-            started, used = time.perf_counter(), time.process_time()
-            asyncio.run(all_of(url, concurrency))
-            wall, cpu = time.perf_counter() - started, time.process_time() - used
-            least = calls / concurrency * pause_s
-            print(f"  {concurrency:4} at once {wall:6.1f} s, least {least:5.1f} s {wall / least:5.2f}", end="")
-            print(f"   {1000 * cpu / calls:5.1f} ms CPU a call")
+            for name, one in (("openai SDK", raw), ("seekerdata", ours)):
+                started, used = time.perf_counter(), time.process_time()
+                asyncio.run(all_of(one, concurrency))
+                wall, cpu = time.perf_counter() - started, time.process_time() - used
+                least = calls / concurrency * pause_s
+                print(f"  {concurrency:4} at once {name:12} {wall:6.1f} s, {wall / least:5.2f} of the least", end="")
+                print(f"{1000 * cpu / calls:8.1f} ms CPU a call")
 
 
 def play(url: str, folder: str, concurrency: int) -> float:

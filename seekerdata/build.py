@@ -211,7 +211,11 @@ def _run_stage(name: str, worker: Source | Stage, run: _Run) -> dict[str, Any]:
     ledger.begin(name)
     run.purse.begin()
     made, stopped = 0, list[str]()
-    for row in run.engine.run(_affordable(work, worker, run.purse, stopped), [role.settings for role in roles(worker)]):
+    models, loads_weights = (
+        [role.settings for role in roles(worker)],
+        isinstance(worker, Stage) and worker.loads_weights,
+    )
+    for row in run.engine.run(_affordable(work, worker, run.purse, stopped), models, loads_weights):
         ledger.add(row)
         run.purse.come_back(row.usage)
         made += 1

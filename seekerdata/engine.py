@@ -70,19 +70,22 @@ class Local:
     ) -> None:
         self._pool.close(now=error is not None)
 
-    def run(self, works: Iterable[Work | None], models: Sequence[ModelSettings] = ()) -> Iterator[Row]:
+    def run(
+        self, works: Iterable[Work | None], models: Sequence[ModelSettings] = (), loads_weights: bool = False
+    ) -> Iterator[Row]:
         """Finished rows in the order they finish.
 
         Args:
             works: taken from as there is room; None, while any is under way, asks to wait for a result.
             models: those that the work waits for; as many items wait at once as the busiest of them may be asked.
+            loads_weights: whether the work needs weights in memory, which one process then loads.
 
         Raises:
             SeekerError: something that concerns every item, such as a full disk.
         """
         at_once = max((model.concurrency for model in models), default=0)
         workers = min(self._processes, at_once or self._processes)
-        if any(model.in_process for model in models):
+        if loads_weights or any(model.in_process for model in models):
             workers = 1
         if workers <= 1 and at_once <= 1:
             yield from map(work, filter(None, works))

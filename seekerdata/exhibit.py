@@ -71,7 +71,7 @@ def pieces(turn: Turn) -> list[Piece]:
     """A turn's content in order. A short text right before a picture is taken as its stamp."""
     found: list[Piece] = []
     told = ""
-    for block, following in zip(turn.content, (*turn.content[1:], None), strict=True):
+    for block, following in zip(turn.content, (*turn.content[1:], None), strict=False):
         if isinstance(block, Image):
             if not found or found[-1].kind != "frames":
                 found.append(Piece("frames"))

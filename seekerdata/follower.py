@@ -59,9 +59,7 @@ class Follower(Segmenter):
             if not is_out_of_memory(error):
                 raise
             window = f"a window of {len(frames)} frames of {'x'.join(map(str, sample.video.size_wh))}"
-            text = (
-                f"no memory left for {window}: {self.to_save_memory}, or set engine.workers to 1 ({first_line(error)})"
-            )
+            text = f"no memory left for {window}: {self.to_save_memory} ({first_line(error)})"
             raise ItemError("out_of_memory", text, retryable=True) from None
         return the_one(tracks, tag, self.several, self.same_iou).instance(tag)
 

@@ -42,7 +42,6 @@ def estimate(recipe: BuildRecipe) -> dict[str, Any]:
         **items,
         "processes": recipe.engine.processes,
         "stages": stages,
-        **_weights(recipe),
         "expected_items": reaching,
         **models,
         "disk_mb": round(_disk(recipe, reaching) / 1e6),
@@ -163,15 +162,6 @@ def _worker(recipe: BuildRecipe, name: str) -> str:
     worker = getattr(recipe, name)
     by = getattr(worker, "by", worker)
     return by if isinstance(by, str) else by.plugin_name()
-
-
-def _weights(recipe: BuildRecipe) -> dict[str, str]:
-    """How often a segmenter's weights will be in memory: each process has its own."""
-    if not recipe.segment.by.follows:
-        return {}
-    count = recipe.engine.processes
-    several = f"{count} times, once a process; for one GPU: engine.workers=1"
-    return {"segmenter_weights_loaded": several if count > 1 else "once"}
 
 
 def _disk(recipe: BuildRecipe, reaching: dict[str, int]) -> int:

@@ -58,6 +58,11 @@ class Plugin(BaseModel):
             if isinstance(inner := getattr(self, name), Plugin):
                 inner.check_ready()
 
+    @property
+    def loads_weights(self) -> bool:
+        """Whether its work loads weights, so that one process of a run does it all; more GPUs are more ranks."""
+        return False
+
     def fingerprint(self) -> str:
         """Hash of all that decides what this plugin makes, apart from its input: code versions and settings."""
         return self.fingerprint_without(frozenset())

@@ -115,7 +115,7 @@ def on_device(model: Any, device: str, weights: str) -> Any:
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        hint = "each worker loads the weights again: engine: {workers: 1}, or a smaller model, or another device"
+        hint = "take a smaller model or another device"
         raise SeekerError(f"{weights} does not fit into the memory of {device} ({first_line(error)}); {hint}") from None
 
 

@@ -33,6 +33,8 @@ class Archive(NamedTuple):
     """Put all files into that folder itself, whatever folders the archive has."""
     parts: int = 0
     """How many parts the tar is split into, where that is known."""
+    names: tuple[str, ...] = ()
+    """Folders inside that stand for `{name}` if the archive itself is called otherwise."""
 
     @property
     def is_tar(self) -> bool:
@@ -53,14 +55,11 @@ def unpack(archive: Archive, parts: Sequence[Path], data: Path) -> int:
         SeekerError: a member would leave the folder or is no plain file, the archive is damaged or not complete, or
             there is no room.
     """
-    name = _ENDING.sub("", parts[0].name)
-    folder = data / archive.into.format(name=name)
-    named = {name, folder.name}
     unpacked, written = 0, dict[Path, str]()
     _check_parts(archive, parts)
     try:
         for member, size, pieces in (_tar if archive.is_tar else _zip)(parts):
-            path = folder / _inside(member, parts[0], named, archive.flat)
+            path = data / _place(archive, member, parts[0])
             if written.setdefault(path, member) != member:
                 raise SeekerError(f"{parts[0]}: '{written[path]}' and '{member}' would be the same file {path}")
             if not path.is_file() or path.stat().st_size != size:
@@ -70,7 +69,7 @@ def unpack(archive: Archive, parts: Sequence[Path], data: Path) -> int:
         again = "delete it and run the same command again"
         raise SeekerError(f"{parts[0]}: is damaged, or only a part of it is here ({error}); {again}") from None
     except OSError as error:
-        raise SeekerError(f"{parts[0]}: cannot be unpacked into {folder}: {error.strerror or error}") from None
+        raise SeekerError(f"{parts[0]}: cannot be unpacked into {data}: {error.strerror or error}") from None
     return unpacked
 
 
@@ -134,8 +133,17 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _inside(member: str, archive: Path, named: Iterable[str] = (), flat: bool = False) -> PurePosixPath:
-    """Where a member goes inside its folder, without leading folders that only repeat the archive's name.
+def _place(archive: Archive, member: str, path: Path) -> PurePosixPath:
+    """Where a member goes in the data folder, without leading folders that only repeat the folder's name."""
+    name, parts = _ENDING.sub("", path.name), _inside(member, path).parts
+    folder = PurePosixPath(archive.into.format(name=parts[0] if parts[0] in archive.names else name))
+    while len(parts) > 1 and parts[0] in (name, folder.name):
+        parts = parts[1:]
+    return folder.joinpath(*(parts[-1:] if archive.flat else parts))
+
+
+def _inside(member: str, archive: Path) -> PurePosixPath:
+    """A member's path, if it stays inside a folder.
 
     Raises:
         SeekerError: its name is absolute, goes up, or is no name.
@@ -145,10 +153,7 @@ def _inside(member: str, archive: Path, named: Iterable[str] = (), flat: bool = 
     if absolute or ".." in path.parts or "\\" in member or not member.isprintable() or not path.parts:
         shown = member.encode("unicode_escape").decode()[:80]
         raise SeekerError(f"{archive}: '{shown}' would leave its folder; unpacking stopped there")
-    parts = path.parts[-1:] if flat else path.parts
-    while len(parts) > 1 and parts[0] in named:
-        parts = parts[1:]
-    return PurePosixPath(*parts)
+    return path
 
 
 def _check_parts(archive: Archive, parts: Sequence[Path]) -> None:

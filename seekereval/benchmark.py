@@ -49,7 +49,8 @@ class Count(NamedTuple):
     """How large a benchmark is, by one source that says so."""
 
     source: str
-    items: int
+    items: int | None
+    """None: only some groups are published."""
     groups: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     """Items in every group, by grouping."""
     videos: int | None = None

@@ -48,8 +48,11 @@ def download(which: Benchmark, data: Path, told: Told = lambda line: None) -> Re
     hub = which.hub
     if not hub.id:
         raise SeekerError(f"{which.plugin_name()}: is made on this machine, there is nothing to download")
-    with room_needed(data):
-        data.mkdir(parents=True, exist_ok=True)
+    try:
+        with room_needed(data):
+            data.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise SeekerError(f"{data}: is a file, not a folder; name another by --data") from None
     record = read_record(data, hub)
     with _reaching(hub):
         commit, files = _listed(hub)
@@ -140,8 +143,8 @@ def _reaching(hub: Hub) -> Iterator[None]:
             f"{hub.id}: its terms must be accepted at {page}, and a read token of that account given as HF_TOKEN"
         ) from None
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError):
-        account = "; if it asks for a login, give a read token as HF_TOKEN" if hub.gated else ""
-        raise SeekerError(f"{hub.id}: the Hub has no such dataset at {hub.revision}{account} ({page})") from None
+        token = "or HF_TOKEN is no token that may read it"
+        raise SeekerError(f"{hub.id}: the Hub has no such dataset at {hub.revision}, {token} ({page})") from None
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "no")
         raise SeekerError(f"{hub.id}: the Hub answered {status}; run the same command again to go on") from None

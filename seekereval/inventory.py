@@ -55,19 +55,22 @@ def nearest(counts: Sequence[Count], items: int) -> Count | None:
 def _sizes(counts: Sequence[Count], items: Sequence[Item]) -> Iterable[Line]:
     count = nearest(counts, len(items))
     if count is None:
-        yield Line("items", "", str(len(items)), "ok")
+        yield Line("items", "", str(len(items)), "ok", "no number is published for these settings")
         return
-    sizes = ", ".join(f"{other.items} ({other.source})" for other in counts)
+    sizes = ", ".join(f"{other.items} ({other.source})" for other in counts if other.items is not None)
     yield _compared("items", count.items, len(items), sizes)
     for grouping, groups in count.groups.items():
         found = Counter(item.groups.get(grouping, "") for item in items)
+        unnamed = 0 if count.items is not None else None
         for group in [*groups, *sorted(set(found) - set(groups))]:
-            yield _compared(f"{grouping} {group}", groups.get(group, 0), found[group])
+            yield _compared(f"{grouping} {group}", groups.get(group, unnamed), found[group])
     if count.videos is not None:
         yield _compared("videos asked about", count.videos, len({item.cluster for item in items}))
 
 
-def _compared(what: str, expected: int, found: int, note: str = "") -> Line:
+def _compared(what: str, expected: int | None, found: int, note: str = "") -> Line:
+    if expected is None:
+        return Line(what, "", str(found), "ok", note or "no number is published")
     return Line(what, str(expected), str(found), "ok" if expected == found else "differs", note)
 
 

@@ -27,9 +27,8 @@ class Number(NamedTuple):
     n: int | None = None
 
     def text(self, dash: str = "–") -> str:
-        whole = (
-            f"{self.value:,}" if isinstance(self.value, int) else f"{self.value:.{2 if abs(self.value) < 10 else 1}f}"
-        )
+        digits = 2 if abs(self.value) < 10 and self.n is None else 1
+        whole = f"{self.value:,}" if isinstance(self.value, int) else f"{self.value:.{digits}f}"
         between = "" if self.low is None or self.high is None else f" [{self.low:.1f}{dash}{self.high:.1f}]"
         return whole + between + ("" if self.n is None else f" ({self.n:,})")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from seekerdata.answers import READER_VERSION
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
 from seekerdata.sample import digest
@@ -131,6 +130,7 @@ def _manifest(
     """All that makes the number: which replies, which questions, read by which version of what. The names are those
     of a run's manifest."""
     from seekerdata.versions import versions
+    from seekereval.scoring import VERSION
 
     models = {prediction.row.get("model") for prediction in predictions.replies} - {None}
     settings = {"benchmark": spec, **({"data": str(data)} if data is not None else {})}
@@ -157,6 +157,6 @@ def _manifest(
             "questions": "from the file of replies" if data is None else "from the data folder",
             "items_sha256": digest([item.model_dump(mode="json") for item in items], length=64),
         },
-        "scorer": READER_VERSION,
+        "scorer": VERSION,
         "versions": versions(),
     }

@@ -154,9 +154,7 @@ class Summary(Frozen):
             "compat_n": {rule: found.n for rule, found in self.compat.items()},
         }
         rest = self.model_dump(mode="json", exclude={"total", "compat"})
-        facts = _rounded({**own, "ci95": total.ci95, **rest, **columns})
-        assert isinstance(facts, dict)
-        return facts
+        return _rounded({**own, "ci95": total.ci95, **rest, **columns})
 
 
 def summary(graded: Sequence[Graded], groups: Sequence[str], compat: Sequence[str] = tuple(RULES)) -> Summary:

@@ -61,9 +61,8 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
         shown["shown"] = f"the first {limit}"
     played = read_trajectories(results.path)
     exhibits = (exhibit(row, played.get(row.item.id), data) for row in islice(results.graded, limit))
-    write_page(
-        page, f"{results.manifest.get('settings', {}).get('benchmark', 'run')}: {results.name}", facts, (), exhibits
-    )
+    asked = results.manifest.get("settings", {}).get("benchmark", "run")
+    write_page(page, f"{asked}: {results.name}", shown, (), exhibits)
     return page
 
 

@@ -42,6 +42,10 @@ class Segment(Stage):
     window_slack_s: float = 0.5
     """A sighting this far outside the window still counts as inside: annotators sample at 1 fps."""
 
+    @property
+    def loads_weights(self) -> bool:
+        return self.by.follows
+
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         sample = item.sample
         instance = self.by.segment(sample, workspace.video(sample.video.path))

@@ -29,7 +29,7 @@ class LongVideoBench(Benchmark):
     """LongVideoBench, validation split: 4 or 5 options, subtitles as a setting."""
 
     subtitles: Literal["off", "interleaved"] = "off"
-    """interleaved: lines spoken while a frame is shown stand behind it; say which when a number is quoted."""
+    """interleaved: what is spoken while a frame is shown stands behind it."""
 
     groups = ("duration", "question_category", "level", "topic_category")
 

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from seekerdata.sample import DIMENSIONS, LETTERS, digest
 from seekereval.archive import Archive
 from seekereval.benchmark import Benchmark, Count, Hub, defects_of, gold_letter
@@ -26,6 +28,11 @@ RELEASED = {
     1: "OA", 2: "HA", 3: "OD", 4: "FM", 5: "CR", 6: "PU", 7: "CI", 9: "FT", 10: "RT", 12: "AS", 13: "SR", 14: "GC",
 }  # fmt: skip
 """The same by the map of the released script."""
+SOURCES = (
+    "ActivityNet", "EgoSchema", "LVBench", "MLVU", "MSRVTT-QA", "MSVD-QA", "MVBench", "NExTVideo", "Perception_Test",
+    "TVBench", "VCGBench-Diverse", "Video-MME_xk", "Video-MME_yk",
+)  # fmt: skip
+"""Folders of the videos, by where they come from."""
 SIZES = {1: 129, 2: 253, 3: 46, 4: 57, 5: 119, 6: 44, 7: 56, 9: 48, 10: 95, 12: 112, 13: 173, 14: 37}
 """Items by number in the released response file; the paper has one more of 7 and two more of 9."""
 
@@ -36,6 +43,9 @@ _INSTRUCTION = re.compile(r"\s*select the best option.*\Z", re.IGNORECASE | re.D
 class V2PBench(Benchmark):
     """V2P-Bench: 12 dimensions, marked frames, 2 to 4 options."""
 
+    file: str = Field("", pattern=r"^[^/\\]*$")
+    """Another annotation file of the folder: `dataset_info_1148.json` is the list that VideoSeeker was evaluated on."""
+
     groups = ("dimension", "duration", "dimension_released", "duration_readme", "source")
 
     @property
@@ -44,7 +54,7 @@ class V2PBench(Benchmark):
             "gaotiexinqu/V2P-Bench",
             "f6f0f5bd11cbbc592d9f4a40591669f4649b204d",
             "CC-BY-NC-4.0, academic research only",
-            archives=(Archive("videos/*.zip", "videos/{name}"), Archive("vp_frames.zip", "frames")),
+            archives=(Archive("videos/*.zip", "videos/{name}", names=SOURCES), Archive("vp_frames.zip", "frames")),
         )
 
     @property
@@ -67,7 +77,7 @@ class V2PBench(Benchmark):
         return [_fixture(number, n) for number in BY_CONTENT for n in range(3)]
 
     def rows(self, data: Path) -> list[dict[str, Any]]:
-        return read_table(find_table(data, FILES, self.plugin_name()), NEEDED)
+        return read_table(find_table(data, (self.file,) if self.file else FILES, self.plugin_name()), NEEDED)
 
     def item(self, row: dict[str, Any], data: Path | None = None) -> Item:
         question, options = split_question(text(row.get("question")))

@@ -25,7 +25,7 @@ class VideoMME(Benchmark):
     """Video-MME: 900 videos with three questions each, by length, domain and task."""
 
     subtitles: Literal["off", "on"] = "off"
-    """on: the 744 videos that have subtitles are asked about with them; say which when a number is quoted."""
+    """on: what is spoken while a frame is shown stands behind it, for the 744 videos that have subtitles."""
 
     groups = ("duration", "domain", "sub_category", "task_type")
 

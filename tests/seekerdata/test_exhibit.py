@@ -40,6 +40,10 @@ def test_a_turn_keeps_its_order_and_its_stamps() -> None:
     assert [told for _, told in frames.frames] == ["", "<9.0 seconds>", ""]
 
 
+def test_a_turn_that_only_calls_has_no_pieces() -> None:
+    assert pieces(Turn(role="assistant", tool_calls=(ToolCall(id="1", name="f"),))) == []
+
+
 def test_no_answer_is_not_a_wrong_one() -> None:
     states = [answer_state(t) for t in (None, played(), played(correct=True), played(correct=False))]
     assert states == ["not played", "not judged", "right", "wrong"]

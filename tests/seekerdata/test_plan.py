@@ -127,18 +127,3 @@ def test_assumptions_stand_under_the_figures(tmp_path: Path) -> None:
     shown = plan(tmp_path, expected_retention={"filter": 0.5}).stdout
     assert "kept, as the recipe expects: filter 0.5" in shown
     assert "a video: fills every limit of frames" in shown and "ceil(w/32)" in shown
-
-
-@pytest.mark.parametrize(
-    ("segment", "workers", "loaded"),
-    [
-        ("sam3", 3, "3 times, once a process; for one GPU: engine.workers=1"),
-        ("sam3", 1, "once"),
-        ("annotated", 3, None),
-    ],
-)
-def test_weights_that_several_processes_would_load_are_said(
-    segment: str, workers: int, loaded: str | None, tmp_path: Path
-) -> None:
-    facts = json.loads(plan(tmp_path, "--json", segment=segment, engine={"workers": workers}).stdout)
-    assert facts.get("segmenter_weights_loaded") == loaded

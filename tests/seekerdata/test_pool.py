@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from seekerdata import engine
 from seekerdata.errors import SeekerError
+from seekerdata.models import ModelSettings
 from seekerdata.pool import Pool
 
 together = threading.Barrier(3)
@@ -81,3 +83,17 @@ def test_a_worker_that_is_killed_is_said_and_loses_nothing_that_was_finished() -
             done.append(piece)
     pool.close(now=True)
     assert done == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("models", "loads_weights", "processes"),
+    [([], False, 3), ([], True, 1), (["hf/org/model"], False, 1), (["openai-api/local/any"], False, 3)],
+)
+def test_weights_are_loaded_by_one_process_of_a_run(
+    models: list[str], loads_weights: bool, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "work", whose)
+    settings = [ModelSettings(model=model, concurrency=6) for model in models]
+    with engine.Local(3) as local:
+        pids = {pid for _, pid in local.run(range(1, 61), settings, loads_weights)}  # type: ignore[arg-type, misc]
+    assert len(pids) == processes

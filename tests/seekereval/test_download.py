@@ -72,6 +72,18 @@ def test_a_zip_goes_into_the_folder_of_its_name_however_often_it_repeats_it(tmp_
     assert everything(tmp_path / "videos/Source") == {"a.mp4": b"a", "deep/b.mp4": b"b"}
 
 
+def test_a_zip_called_otherwise_keeps_the_sets_own_folders(tmp_path: Path) -> None:
+    films = {"Video-MME_xk/a.mp4": b"a", "Video-MME_yk/Video-MME_yk/b.mp4": b"b", "other/c.mp4": b"c"}
+    path = put(tmp_path / "videos/Video-MME.zip", zipped(films))
+    unpack(benchmark("v2p_bench").archives[0], [path], tmp_path)
+    path.unlink()
+    assert everything(tmp_path / "videos") == {
+        "Video-MME_xk/a.mp4": b"a",
+        "Video-MME_yk/b.mp4": b"b",
+        "Video-MME/other/c.mp4": b"c",
+    }
+
+
 @pytest.mark.parametrize(
     "name", ["../out.mp4", "/tmp/out.mp4", "a/../../out.mp4", "..\\out.mp4", "C:/out.mp4", "a\nb.mp4", ".."]
 )
@@ -232,7 +244,12 @@ def test_a_refusal_is_one_line(tmp_path: Path, name: str, refusal: str, said: st
         home = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
         done = seekereval("data", name, "--data", str(tmp_path / "data"), **home)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
-    assert ("HF_TOKEN" in done.stderr) == (refusal == "GatedRepo")
+    assert "HF_TOKEN" in done.stderr
+
+
+def test_a_file_in_the_folders_place_is_one_line(tmp_path: Path) -> None:
+    done = seekereval("data", "v2p_bench", "--data", str(put(tmp_path / "file", b"")))
+    assert done.returncode == 2 and "is a file, not a folder" in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("offline", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}])
@@ -265,6 +282,18 @@ def test_counts_agree_with_the_published_size_that_is_meant(tmp_path: Path) -> N
     rows.pop()
     put(tmp_path / "videomme.json", json.dumps(rows).encode())
     assert {line.what for line in inventory(which, tmp_path) if line.verdict == "differs"} == {"items", "duration long"}
+
+
+def test_only_what_is_published_is_compared(tmp_path: Path) -> None:
+    which = benchmark("mlvu:split=test")
+    free = [row for row in which.fixtures if "candidates" not in row]
+    multiple = [row for row in which.fixtures if "candidates" in row]
+    for name, rows in (("mcq", multiple), ("ssc", free[:3]), ("vs", free[3:])):
+        put(tmp_path / f"test-ground-truth/test_{name}_gt.json", json.dumps(rows).encode())
+    lines = {line.what: line for line in inventory(which, tmp_path)}
+    assert (lines["items"].found, lines["items"].verdict, lines["task SSC"].verdict) == ("33", "ok", "ok")
+    assert (lines["task TR"].expected, lines["task TR"].verdict) == ("91", "differs")
+    assert inventory(benchmark("mlvu:split=test,generation=no"), tmp_path)[0][:4] == ("items", "502", "27", "differs")
 
 
 def test_the_data_folder_is_given_or_named_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

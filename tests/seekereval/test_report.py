@@ -13,7 +13,7 @@ from seekerdata.errors import SeekerError
 from seekereval.cli import app
 from seekereval.item import Call, Graded, Item
 from seekereval.plots import write_plots
-from seekereval.report import comma_separated, drawn, facts_of, latex, markdown, report
+from seekereval.report import Number, comma_separated, drawn, facts_of, latex, markdown, report
 from seekereval.results import Results, leaves, read_results, write_results
 from seekereval.scoring import grade
 
@@ -99,6 +99,11 @@ def test_every_form_has_every_figure(runs: list[Results]) -> None:
     assert named["first", "dimension: OA"]["n"] == "4" and named["first", "v2pbench_official"]["n"] == "12"
     assert float(named["first", "tools, calls per item"]["value"]) == pytest.approx(1 / 12, abs=1e-6)
     assert not {name for _, name in named} & {"mlvu_official_dev", "videomme_official"}, "rules for other benchmarks"
+
+
+def test_scores_counts_and_rates_are_written_apart() -> None:
+    figures = [Number(0.0, n=6), Number(8.04, 1.0, 15.0, 1200), Number(0.5), Number(1200), Number(63.25)]
+    assert [figure.text() for figure in figures] == ["0.0 (6)", "8.0 [1.0–15.0] (1,200)", "0.50", "1,200", "63.2"]
 
 
 def test_signs_of_markdown_and_latex_are_text(runs: list[Results]) -> None:

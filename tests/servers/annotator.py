@@ -169,6 +169,7 @@ class Faults:
         self._asked: Counter[str] = Counter()
         self._lock = Lock()
         self.happened: Counter[str] = Counter()
+        self.stalled: list[Request] = []
 
     def __call__(self, request: Request) -> Reply:
         said = self._script(request)
@@ -180,6 +181,7 @@ class Faults:
                 return said
             name = list(FAULTS)[draw]
             self.happened[name] += 1
+            self.stalled += [request] if name == "stall" else []
         if name == "very slow first byte":
             time.sleep(self._slow_s)
         return FAULTS[name](said)
