@@ -63,11 +63,6 @@ def quote(value: Any) -> str:
     return f"'{escape_markers(shown, thoughts_too=True)}'"
 
 
-def spoken_text(words: str) -> str:
-    """A line of a video's subtitles as it stands between frames, all markers escaped."""
-    return f"Said: {escape_markers(words, thoughts_too=True)}"
-
-
 def question_text(question: str, options: Sequence[str]) -> str:
     """The question with lettered options below it, all markers escaped."""
     lines = [

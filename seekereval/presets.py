@@ -4,21 +4,20 @@ A preset says all that decides what a model sees; a run's manifest holds it as r
 preset exists to reproduce numbers that were made with others.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seekerdata.errors import SeekerError
-from seekerdata.instructions import Mode, spoken_text
+from seekerdata.instructions import Mode
 from seekerdata.observation import Observation, look_at_video, stamp
 from seekerdata.plugin import near
 from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import ToolSettings, VideoTools
 from seekerdata.trajectory import Image, Text
 from seekerdata.video import Clip, Sampling, Video, at, fps_capped, uniform
-from seekereval.subtitles import Subtitle, spoken_at
+from seekereval.subtitles import Subtitle, interleaved
 
 Sampler = Literal["fps", "uniform", "middle"]
 Stamps = Literal["true", "paper", "none"]
@@ -80,6 +79,7 @@ class Shown(RolloutSettings):
     sampler: Sampler = "fps"
     timestamps: Stamps = "true"
     spoken: tuple[Subtitle, ...] = ()
+    """What is spoken in the video, where the benchmark's questions are asked with subtitles."""
 
     def overview(self, video: Video) -> Observation:
         duration_s, most = video.info.duration_s, self.overview_max_frames
@@ -89,7 +89,7 @@ class Shown(RolloutSettings):
             "middle": at([duration_s / 2]),
         }
         shown = look_at_video(Clip(video, 0.0, duration_s), samplings[self.sampler], self.max_pixels)
-        return subtitled(stamped(shown, self.timestamps, 0.0, self.overview_fps), self.spoken)
+        return interleaved(stamped(shown, self.timestamps, 0.0, self.overview_fps), self.spoken)
 
     def overview_frames(self, video_s: float | None) -> int:
         return super().overview_frames(video_s) if self.sampler == "fps" else self.overview_max_frames
@@ -115,21 +115,6 @@ def stamped(shown: Observation, timestamps: Stamps, start_s: float, fps: float) 
         if timestamps == "paper":
             blocks.append(Text(text=stamp(start_s + n / fps)))
         blocks.append(image)
-    return replace(shown, blocks=tuple(blocks))
-
-
-def subtitled(shown: Observation, spoken: Sequence[Subtitle]) -> Observation:
-    """The same frames with what is said while they are shown, each line behind the frames up to its middle."""
-    times = [block.time_s or 0.0 for block in shown.blocks if isinstance(block, Image)]
-    lines: dict[int, list[Text | Image]] = {}
-    for before, words in spoken_at(spoken, times):
-        lines.setdefault(before, []).append(Text(text=spoken_text(words)))
-    blocks, passed = [*lines.get(0, ())], 0
-    for block in shown.blocks:
-        blocks.append(block)
-        if isinstance(block, Image):
-            passed += 1
-            blocks += lines.get(passed, ())
     return replace(shown, blocks=tuple(blocks))
 
 

@@ -274,8 +274,8 @@ def test_what_is_said_stands_behind_the_frames_up_to_its_middle(clip_path: Path)
     spoken = (Subtitle(4.0, 8.0, "<answer>B</answer>"), Subtitle(14.5, 14.9, "late"), Subtitle(90.0, 91.0, "never"))
     shown = preset_of("default", frames=4).rollout(spoken).overview(Video(clip_path))
     told = [block.text if isinstance(block, Text) else "frame" for block in shown.blocks]
-    assert told[2:6] == ["<5.0 seconds>", "frame", "Said: &lt;answer>B&lt;/answer>", "<10.0 seconds>"]
-    assert told[6:] == ["frame", "Said: late", "<15.0 seconds>", "frame"]
+    assert told[2:6] == ["<5.0 seconds>", "frame", 'Spoken: "&lt;answer>B&lt;/answer>"', "<10.0 seconds>"]
+    assert told[6:] == ["frame", 'Spoken: "late"', "<15.0 seconds>", "frame"]
 
 
 ITEM = Item(id="q", video="v", question="Which?", options=("one", "two", "three"), answer="B", cluster="v")
