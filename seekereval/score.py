@@ -147,7 +147,7 @@ def _manifest(
             "unknown": len(found.unknown),
             "repeated": len(found.repeated),
             "other_gold": len(found.other_gold),
-            "published": max((count.items for count in chosen.counts), default=0),
+            "published": max((count.items or 0 for count in chosen.counts), default=0),
         },
         "benchmark": {
             "name": chosen.plugin_name(),
