@@ -3,11 +3,15 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from seekerdata.errors import ItemError
+from seekerdata.instructions import escape_markers
+from seekerdata.observation import Observation
 from seekerdata.row import inside_path
+from seekerdata.trajectory import Block, Image, Text
 from seekereval.item import Item
 
 _TIMES = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{1,3})\s*-->\s*(\d+):(\d\d):(\d\d)[,.](\d{1,3})")
@@ -55,6 +59,24 @@ def spoken_at(subtitles: Sequence[Subtitle], times_s: Sequence[float]) -> list[t
             middle_s = (line.start_s + line.end_s) / 2
             found.append((sum(time_s <= middle_s for time_s in times_s), line.text))
     return found
+
+
+def interleaved(shown: Observation, subtitles: Sequence[Subtitle]) -> Observation:
+    """The frames with what is spoken while they are shown between them; nothing spoken leaves them as they are."""
+    frames = [block for block in shown.blocks if isinstance(block, Image)]
+    lines = spoken_at(subtitles, [frame.time_s or 0.0 for frame in frames])
+    blocks: list[Block] = [_spoken(words) for after, words in lines if after == 0]
+    seen = 0
+    for block in shown.blocks:
+        blocks.append(block)
+        if isinstance(block, Image):
+            seen += 1
+            blocks += [_spoken(words) for after, words in lines if after == seen]
+    return replace(shown, blocks=tuple(blocks))
+
+
+def _spoken(words: str) -> Text:
+    return Text(text=escape_markers(f'Spoken: "{" ".join(words.split())}"', thoughts_too=True))
 
 
 def _from_srt(content: str) -> list[Subtitle]:

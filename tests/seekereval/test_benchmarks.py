@@ -460,8 +460,8 @@ def test_a_play_with_subtitles_shows_them_between_its_frames(tmp_path: Path, sta
         preset = preset_of("default", timestamps=stamps, mode="direct", fps=1)
         played[mode] = asyncio.run(play(item, tmp_path, preset, "", make("policies", "random"))).turns[1]
     lines = as_text(played["interleaved"]).split("\n")
-    spoken = ["Said: A &lt;/think> door", "Said: Rain"]
-    assert [line for line in lines if line.startswith("Said")] == spoken
+    spoken = ['Spoken: "A &lt;/think> door"', 'Spoken: "Rain"']
+    assert [line for line in lines if line.startswith("Spoken")] == spoken
     assert lines[lines.index(spoken[0]) - 1].startswith("[frame 1") and "[frame 2" in "".join(
         lines[lines.index(spoken[0]) :]
     )
