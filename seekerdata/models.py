@@ -136,7 +136,7 @@ def connect(settings: ModelSettings) -> "Model":
         raise SeekerError(f"{settings.model} needs: pip install 'videoseeker-toolkit[models]'") from None
     arguments: dict[str, Any] = {"max_retries": 0} if settings.model.startswith(_OWN_RETRIES) else {}
     try:
-        model = get_model(settings.model, config=_config(settings), base_url=settings.base_url, **arguments)
+        model = get_model(settings.model, config=_config(settings), base_url=_base_url(settings), **arguments)
     except (PrerequisiteError, RuntimeError, ValueError, ImportError, OSError) as error:
         what = said_of(error).partition(": ")[2].removeprefix("ERROR: ")
         raise SeekerError(f"{settings.model}: {what}") from None
@@ -207,6 +207,13 @@ def said_of(error: BaseException, most: int = 300) -> str:
     text = getattr(error, "provider_message", "") or getattr(error, "message", "") or str(error)
     text = " ".join(_MARKUP.sub("", without_secrets(str(text))).split())
     return f"{type(error).__name__}: {text}"[:most].rstrip(": ")
+
+
+def _base_url(settings: ModelSettings) -> str | None:
+    """The server's address, also a variable's: inspect_ai keeps models by what they were made with."""
+    provider, _, rest = settings.model.partition("/")
+    variable = f"{rest.partition('/')[0]}_BASE_URL".upper().replace("-", "_")
+    return settings.base_url or (os.environ.get(variable) if provider == "openai-api" else None)
 
 
 def _config(settings: ModelSettings, schema: type[BaseModel] | None = None) -> "GenerateConfig":

@@ -94,7 +94,7 @@ def test_own_videos_with_every_role_at_a_server(tmp_path: Path, monkeypatch: pyt
     annotator = Annotator([known(row) for row in rows])
     out, key = tmp_path / "run", "sk-local-0123456789"
     recipe = str(ROOT / "recipes/build/own_videos.yaml")
-    changes = [f"source.path={data}", "source.annotations=human", "segment=annotated"]
+    changes = [f"source.path={data}", "source.annotations=human", "segment=annotated", "engine.workers=1"]
     with ChatServer(annotator, key=key) as server:
         monkeypatch.setenv("LOCAL_BASE_URL", server.url)
         monkeypatch.setenv("LOCAL_API_KEY", key)

@@ -124,7 +124,7 @@ def status_counts(out: Path, stage: str) -> Counter[str]:
 
 @pytest.mark.parametrize(
     ("count", "workers", "kills"),
-    [(32, 1, (70,)), pytest.param(500, 2, (700, 900, 1100), marks=pytest.mark.slow)],
+    [(24, 1, (50,)), pytest.param(500, 2, (700, 900, 1100), marks=pytest.mark.slow)],
 )
 def test_nothing_is_lost_and_nothing_paid_twice(
     count: int, workers: int, kills: tuple[int, ...], tmp_path: Path

@@ -95,7 +95,14 @@ def made(folder: Path, out: Path, *changes: str) -> Any:
     recipe = load_recipe(
         BuildRecipe,
         path,
-        [f"source.path={folder}", f"out={out}", "segment=annotated", "select={rl_share: 1.0}", *changes],
+        [
+            f"source.path={folder}",
+            f"out={out}",
+            "segment=annotated",
+            "engine.workers=1",
+            "select={rl_share: 1.0}",
+            *changes,
+        ],
     )
     return build(recipe)
 
@@ -190,7 +197,9 @@ def test_a_continued_run_keeps_its_times(
 
 def test_ranks_bring_their_times(folder: Path, tmp_path: Path, server: ChatServer) -> None:
     path, out = ROOT / "recipes/build/own_videos.yaml", tmp_path / "out"
-    recipe = load_recipe(BuildRecipe, path, [f"source.path={folder}", f"out={out}", "segment=annotated"])
+    recipe = load_recipe(
+        BuildRecipe, path, [f"source.path={folder}", f"out={out}", "segment=annotated", "engine.workers=1"]
+    )
     for rank in range(2):
         build(recipe, rank, 2)
     build(recipe)

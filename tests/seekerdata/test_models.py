@@ -164,6 +164,16 @@ def test_one_model_is_asked_from_many_event_loops() -> None:
     assert len(server.counts) == 5
 
 
+def test_a_server_named_by_the_environment_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    from inspect_ai.model import ChatMessageUser
+
+    for words in ("first", "second"):
+        with ChatServer(in_turn(Said(words))) as server:
+            monkeypatch.setenv("LOCAL_BASE_URL", server.url)
+            asked = ask(ModelSettings(model=NAME, retries=0), [ChatMessageUser(content="who?")])
+            assert asyncio.run(asked).text == words
+
+
 def test_calls_run_beside_each_other() -> None:
     from inspect_ai.model import ChatMessageUser
 
