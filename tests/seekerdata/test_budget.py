@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import Called, ChatServer, Refused, Request, Said, in_turn
+from servers.loopback import Refused
+from servers.openai_server import Called, ChatServer, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
 

@@ -7,17 +7,8 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import (
-    NO_CHOICES,
-    TRUNCATED,
-    Called,
-    ChatServer,
-    Dropped,
-    Refused,
-    Request,
-    Said,
-    in_turn,
-)
+from servers.loopback import Dropped, Refused
+from servers.openai_server import NO_CHOICES, TRUNCATED, Called, ChatServer, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build

@@ -23,7 +23,8 @@ from servers.gemini_server import (
     Upload,
     Uploading,
 )
-from servers.openai_server import Called, Dropped, Raw, Refused, Said, Stalled, in_turn
+from servers.loopback import Dropped, Raw, Refused, Stalled
+from servers.openai_server import Called, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build

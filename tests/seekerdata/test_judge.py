@@ -10,7 +10,8 @@ import pytest
 from conftest import shared
 from hypothesis import given
 from hypothesis import strategies as st
-from servers.openai_server import NO_CHOICES, ChatServer, Dropped, Refused, Request, Said, in_turn
+from servers.loopback import Dropped, Refused
+from servers.openai_server import NO_CHOICES, ChatServer, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.agreement import agreement

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from clips import make_clip
-from servers.openai_server import ChatServer, Refused, Request, Said
+from servers.loopback import Refused
+from servers.openai_server import ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 
 from seekerdata.budget import Price

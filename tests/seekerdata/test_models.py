@@ -7,19 +7,8 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
-from servers.openai_server import (
-    NO_CHOICES,
-    TRUNCATED,
-    Called,
-    ChatServer,
-    Dropped,
-    Raw,
-    Refused,
-    Said,
-    Script,
-    Stalled,
-    in_turn,
-)
+from servers.loopback import Dropped, Raw, Refused, Stalled
+from servers.openai_server import NO_CHOICES, TRUNCATED, Called, ChatServer, Said, Script, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError, SeekerError

@@ -4,7 +4,8 @@ import asyncio
 import json
 
 import pytest
-from servers.openai_server import ChatServer, Refused, Said, in_turn
+from servers.loopback import Refused
+from servers.openai_server import ChatServer, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.openai_server import ChatServer, Refused, Request, Said, in_turn
+from servers.loopback import Refused
+from servers.openai_server import ChatServer, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import PIL.Image
 import pytest
-from servers.openai_server import Called, ChatServer, Refused, Request, Said, Stalled, in_turn
+from servers.loopback import Refused, Stalled
+from servers.openai_server import Called, ChatServer, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import ChatServer, Refused, Request, Said, in_turn
+from servers.loopback import Refused
+from servers.openai_server import ChatServer, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build

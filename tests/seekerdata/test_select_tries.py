@@ -10,7 +10,8 @@ import numpy as np
 import PIL.Image
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import Called, ChatServer, Refused, Request, Said
+from servers.loopback import Refused
+from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build

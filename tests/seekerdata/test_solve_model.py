@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.openai_server import Called, ChatServer, Refused, Request, Said, in_turn
+from servers.loopback import Refused
+from servers.openai_server import Called, ChatServer, Request, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from clips import make_clip
 from conftest import ROOT
-from servers.openai_server import Called, ChatServer, Refused, Request, Said
+from servers.loopback import Refused
+from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build

@@ -8,7 +8,8 @@ from typing import Any
 import PIL.Image
 import pytest
 from pydantic import ValidationError
-from servers.openai_server import ChatServer, Refused, Said, in_turn
+from servers.loopback import Refused
+from servers.openai_server import ChatServer, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError

@@ -14,7 +14,8 @@ import numpy as np
 import PIL.Image
 import pytest
 from clips import make_clip
-from servers.openai_server import Called, ChatServer, Refused, Request, Said, Stalled
+from servers.loopback import Refused, Stalled
+from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
 

@@ -10,7 +10,8 @@ import pytest
 from conftest import shared
 from hypothesis import given
 from hypothesis import strategies as st
-from servers.openai_server import ChatServer, Dropped, Refused, Said, in_turn
+from servers.loopback import Dropped, Refused
+from servers.openai_server import ChatServer, Said, in_turn
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import SeekerError

@@ -12,18 +12,8 @@ from threading import Lock
 from typing import Any
 
 from seekerdata.prompts import FILTER, JUDGE, RENDER, VERIFY, Prompt
-from servers.openai_server import (
-    NO_CHOICES,
-    TRUNCATED,
-    Called,
-    Dropped,
-    Refused,
-    Reply,
-    Request,
-    Said,
-    Script,
-    Stalled,
-)
+from servers.loopback import Dropped, Refused, Stalled
+from servers.openai_server import NO_CHOICES, TRUNCATED, Called, Reply, Request, Said, Script
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,15 @@ import base64
 import hashlib
 import json
 import re
-import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
-from types import TracebackType
+from threading import Lock
 from typing import Any
 
-from servers.openai_server import Dropped, Raw, Refused, Said, Stalled
+from servers.loopback import Fault, Handler, Loopback, Raw, Refused
 from servers.openai_server import Reply as Answer
+from servers.openai_server import Said
 
 _ASKED = re.compile(r"/v1(?:beta)?/models/([^/:]+):generateContent")
 _UPLOADS = re.compile(r"/upload/v1(?:beta)?/files")
@@ -104,11 +102,11 @@ class Upload:
 
 
 GeminiScript = Callable[[GeminiRequest], Answer]
-Uploading = Callable[[str], Upload | Refused | Raw | Dropped | Stalled]
+Uploading = Callable[[str], Upload | Fault]
 """What happens at a step of an upload (`start` or `upload`); an `Upload` at either lets it go on."""
 
 
-class GeminiServer:
+class GeminiServer(Loopback):
     """`with GeminiServer(script) as server:` listens on a free loopback port; `server.url` is the base URL.
 
     Args:
@@ -128,23 +126,9 @@ class GeminiServer:
         """Everything that was asked for: `generate`, `start`, `upload`, `get`, `delete`."""
         self.files: dict[str, Upload] = {}
         """What was uploaded to the end, by name (`files/f1`)."""
-        self.closing = Event()
         self._begun: dict[str, Upload] = {}
         self._lock = Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-
-    def __enter__(self) -> "GeminiServer":
-        Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
+        super().__init__()
 
     def generate(self, request: GeminiRequest) -> Answer:
         """Count a request and say what its reply is."""
@@ -204,17 +188,16 @@ class GeminiServer:
     def _named(self, uri: str) -> str:
         return uri.removeprefix(f"{self.url}/v1beta/")
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[Handler]:
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Nothing: a test server is quiet."""
+        class Gemini(Handler):
+            loopback = server
 
             def do_POST(self) -> None:
-                data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                data = self.data()
+                if data is None:
+                    return
                 path, _, query = self.path.partition("?")
                 asked = _ASKED.fullmatch(path)
                 if asked and self._known("generate"):
@@ -248,7 +231,7 @@ class GeminiServer:
                 if server.key and key != server.key:
                     detail = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
                     message = f"API key not valid. Please pass a valid API key. ({key})"
-                    self._send(400, error_body(400, message, [detail]))
+                    self.send(400, error_body(400, message, [detail]))
                     return False
                 return True
 
@@ -258,31 +241,15 @@ class GeminiServer:
             def _answer(self, reply: Answer | dict[str, Any], extra: dict[str, str] | None = None) -> None:
                 match reply:
                     case dict():
-                        self._send(200, json.dumps(reply).encode(), extra)
+                        self.send(200, json.dumps(reply).encode(), extra)
                     case Said():
-                        self._send(200, generated(reply))
+                        self.send(200, generated(reply))
                     case Refused():
-                        after = {"Retry-After": reply.retry_after} if reply.retry_after else {}
-                        self._send(reply.status, error_body(reply.status, reply.message), {**(extra or {}), **after})
-                    case Raw():
-                        self._send(200, reply.data, extra)
-                    case Stalled():
-                        server.closing.wait()
-                        self.close_connection = True
-                    case Dropped():
-                        self.connection.shutdown(socket.SHUT_RDWR)
-                        self.close_connection = True
+                        self.misbehave(reply, error_body(reply.status, reply.message), extra)
+                    case _:
+                        self.misbehave(reply, b"", extra)
 
-            def _send(self, status: int, data: bytes, extra: dict[str, str] | None = None) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json; charset=UTF-8")
-                self.send_header("Content-Length", str(len(data)))
-                for name, value in (extra or {}).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
-
-        return Handler
+        return Gemini
 
 
 def _upload_status(done: dict[str, Any] | Answer | None) -> str:

@@ -8,16 +8,13 @@ import base64
 import hashlib
 import json
 import re
-import socket
-import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
-from types import TracebackType
+from threading import Lock
 from typing import Any
+
+from servers.loopback import Fault, Handler, Loopback, Raw, Refused
 
 _DATA_URI = re.compile(r"data:(image/[a-z]+);base64,(.+)", flags=re.DOTALL)
 
@@ -105,38 +102,12 @@ class Said:
     """Prompt and completion tokens."""
 
 
-@dataclass(frozen=True)
-class Refused:
-    """An error status with OpenAI's error body."""
-
-    status: int
-    message: str = "injected fault"
-    retry_after: str = ""
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Status 200 with exactly these bytes: truncated JSON, HTML, nothing."""
-
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """The connection is closed without a reply."""
-
-
-@dataclass(frozen=True)
-class Stalled:
-    """No reply until the server closes."""
-
-
 NO_CHOICES = Raw(
     json.dumps({"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": []}).encode()
 )
 TRUNCATED = Raw(b'{"id": "x", "object": "chat.completion", "choices": [{"index": 0, "mess')
 
-Reply = Said | Refused | Raw | Dropped | Stalled
+Reply = Said | Fault
 Script = Callable[[Request], Reply]
 
 
@@ -151,18 +122,7 @@ def in_turn(*replies: Reply) -> Script:
     return script
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 256
-    """Hundreds may call at once."""
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed is no error of the server; all else is said."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-
-class ChatServer:
+class ChatServer(Loopback):
     """`with ChatServer(script) as server:` listens on a free loopback port; `server.url` is the base URL."""
 
     def __init__(self, script: Script, key: str = "") -> None:
@@ -172,26 +132,9 @@ class ChatServer:
         self.requests: list[Request] = []
         self.counts: Counter[str] = Counter()
         """How often each conversation (by hash of its messages) was asked."""
-        self.closing = Event()
-        self.sockets: set[socket.socket] = set()
-        """Connections that are open and not stalled; clients keep them for the next request."""
         self._lock = Lock()
-        self._http = _Http(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
-
-    def __enter__(self) -> "ChatServer":
-        Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-        for connection in list(self.sockets):
-            with suppress(OSError):  # the client was faster
-                connection.shutdown(socket.SHUT_RDWR)
+        super().__init__()
+        self.url += "/v1"
 
     def reply(self, request: Request) -> Reply:
         """Count a request and say what its reply is."""
@@ -204,62 +147,27 @@ class ChatServer:
             return Refused(400, "this server does not stream")
         return self.script(request)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def handler(self) -> type[Handler]:
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def setup(self) -> None:
-                super().setup()
-                server.sockets.add(self.connection)
-
-            def finish(self) -> None:
-                server.sockets.discard(self.connection)
-                with suppress(OSError):  # a client that was killed takes no last words
-                    super().finish()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Nothing: a test server is quiet."""
+        class Chat(Handler):
+            loopback = server
 
             def do_POST(self) -> None:
-                data = self.rfile.read(length := int(self.headers["Content-Length"]))
-                if len(data) < length:  # the client was killed while it sent
+                data = self.data()
+                if data is None:
                     return
-                body = json.loads(data)
                 if self.path != "/v1/chat/completions":
-                    self._send(404, error_body(f"no {self.path}"))
+                    self.send(404, error_body(f"no {self.path}"))
                     return
-                key = self.headers.get("Authorization", "").removeprefix("Bearer ")
-                self._answer(server.reply(Request(body, key)), body)
+                body, key = json.loads(data), self.headers.get("Authorization", "").removeprefix("Bearer ")
+                reply = server.reply(Request(body, key))
+                if isinstance(reply, Said):
+                    self.send(200, completion(reply, body.get("model", "")))
+                else:
+                    self.misbehave(reply, error_body(reply.message) if isinstance(reply, Refused) else b"")
 
-            def _answer(self, reply: Reply, body: dict[str, Any]) -> None:
-                match reply:
-                    case Said():
-                        self._send(200, completion(reply, body.get("model", "")))
-                    case Refused():
-                        extra = {"Retry-After": reply.retry_after} if reply.retry_after else {}
-                        self._send(reply.status, error_body(reply.message), extra)
-                    case Raw():
-                        self._send(200, reply.data)
-                    case Stalled():
-                        server.sockets.discard(self.connection)
-                        server.closing.wait()
-                        self.close_connection = True
-                    case Dropped():
-                        self.connection.shutdown(socket.SHUT_RDWR)
-                        self.close_connection = True
-
-            def _send(self, status: int, data: bytes, extra: dict[str, str] | None = None) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                for name, value in (extra or {}).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
-
-        return Handler
+        return Chat
 
 
 def completion(said: Said, model: str) -> bytes:
