@@ -76,6 +76,7 @@ def run(
     mode: Annotated[str | None, typer.Option(help="tool, direct or reasoning.")] = None,
     tools: Annotated[str | None, typer.Option(help="Tools that are offered: view_visual_prompt,crop_video.")] = None,
     calls: Annotated[str | None, typer.Option(help="native, or text for servers without tool calls.")] = None,
+    decoder: Annotated[str | None, typer.Option(help="Whose pictures: pyav, or decord or torchcodec.")] = None,
     data: Folder = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many items.", min=1)] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; under runs/ by default.")] = None,
@@ -98,7 +99,8 @@ def run(
         from seekereval.command import evaluation_of, price_of, settings_of, typed
 
         baselines = {"blind": blind, "one_frame": one_frame, "no_visual_prompt": no_mark}
-        changes = {"mode": mode, "tools": tools, "calls": calls, "temperature": temperature, "max_tokens": max_tokens}
+        words = {"mode": mode, "tools": tools, "calls": calls, "decoder": decoder}
+        changes = {**words, "temperature": temperature, "max_tokens": max_tokens}
         asks = {"limit": limit, "shuffle_options": shuffle, "circular": circular}
         evaluation = evaluation_of(bench, data, preset, changes, baselines, asks, judge)
         settings = settings_of(model, base_url, concurrency, evaluation.preset)

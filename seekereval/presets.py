@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seekerdata.errors import SeekerError
 from seekerdata.instructions import Mode
 from seekerdata.observation import Observation, look_at_video, stamp
+from seekerdata.peer_decoder import PYAV, DecoderName
 from seekerdata.plugin import near
 from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import ToolSettings, VideoTools
@@ -39,6 +40,8 @@ class Preset(BaseModel):
     """Times of the overview: `fps` a second up to `frames`; `uniform` from the first to the last; `middle`: one."""
     fps: float = Field(default=1.0, gt=0)
     frames: int = Field(default=256, ge=1)
+    decoder: DecoderName = PYAV
+    """Whose pictures a model sees: another library's for the same frame numbers, to reproduce those who read by it."""
     max_pixels: int = 336 * 336
     """Size limit of a video frame, width x height."""
     prompt_max_pixels: int | None = 1280 * 784

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings, connect, without_secrets
 from seekerdata.sample import digest
-from seekerdata.trajectory import Trajectory
 from seekerdata.workspace import write_atomically
 from seekereval.evaluation import Evaluation
 from seekereval.grading import whole
 from seekereval.item import Graded, Item, State
 from seekereval.manifest import begin, finish, settings_of
-from seekereval.play import TURNED, looks
+from seekereval.play import TURNED
 from seekereval.results import write_results
 
 if TYPE_CHECKING:
@@ -146,10 +145,7 @@ def _of(key: str, item: Item) -> bool:
 
 def _frames(item: Item, played: dict[str, Any]) -> dict[str, Any]:
     """Which frames an item's play showed, in short; `trajectories.jsonl` has every one with its hash."""
-    if "trajectory" not in played:
-        return {"id": item.id, "path": item.video, "video": None, "looks": []}
-    video, trajectory = played["video"], Trajectory.model_validate(played["trajectory"])
-    return {"id": item.id, "path": item.video, "video": video, "looks": looks(trajectory, video["fps"])}
+    return {"id": item.id, "path": item.video, "video": played.get("video"), "looks": played.get("looks", [])}
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ from seekerdata.errors import ItemError, SeekerError
 from seekerdata.exhibit import Exhibit
 from seekerdata.observation import PromptFrame, materialise
 from seekerdata.page import write_page
+from seekerdata.peer_decoder import PYAV, DecoderName
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.tools import VIDEO
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
@@ -51,7 +52,7 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
         facts: what a report says of the run (`report.facts_of`); the headline and the states are shown.
 
     Raises:
-        SeekerError: no such data folder, or a recorded conversation that cannot be read.
+        SeekerError: no such data folder, a recorded conversation that cannot be read, or no such decoder here.
     """
     if data is not None and not data.is_dir():
         raise SeekerError(f"--data {data}: no such folder")
@@ -60,8 +61,10 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
     if len(results.graded) > limit:
         shown["shown"] = f"the first {limit}"
     played = read_trajectories(results.path)
-    exhibits = (exhibit(row, played.get(row.item.id), data) for row in islice(results.graded, limit))
-    asked = results.manifest.get("settings", {}).get("benchmark", "run")
+    settings = results.manifest.get("settings", {})
+    decoder = settings.get("preset", {}).get("decoder", PYAV)
+    exhibits = (exhibit(row, played.get(row.item.id), data, decoder) for row in islice(results.graded, limit))
+    asked = settings.get("benchmark", "run")
     write_page(page, f"{asked}: {results.name}", shown, (), exhibits)
     return page
 
@@ -99,11 +102,11 @@ def read_trajectories(run: Path) -> dict[str, Trajectory]:
     return found
 
 
-def exhibit(row: Graded, played: Trajectory | None, data: Path | None) -> Exhibit:
-    """One item as the page shows it."""
+def exhibit(row: Graded, played: Trajectory | None, data: Path | None, decoder: DecoderName = PYAV) -> Exhibit:
+    """One item as the page shows it, its frames read by the decoder of the run."""
     item = row.item
     trajectory = (played or _told(row)).model_copy(update={"answer": row.answer})
-    looker = _Looker(row, trajectory, data) if data else None
+    looker = _Looker(row, trajectory, data, decoder) if data else None
     return Exhibit(
         sample=_sample(row, trajectory, looker.info if looker else None),
         trajectory=trajectory,
@@ -128,11 +131,11 @@ class _Looker:
     A file that is missing or broken is said where its pictures would be.
     """
 
-    def __init__(self, row: Graded, trajectory: Trajectory, data: Path) -> None:
+    def __init__(self, row: Graded, trajectory: Trajectory, data: Path, decoder: DecoderName) -> None:
         self.trajectory = trajectory
         self.made: dict[Image, PIL.Image.Image] = {}
         self.faults: dict[str, ItemError] = {}
-        self.video = Video(data / row.item.video)
+        self.video = Video(data / row.item.video, decoder=decoder)
         self.prompts: dict[str, PromptFrame] = {}
         self._check(VIDEO, row.item.video, lambda: self.video.info)
         for number, path in enumerate(row.item.marked_frames, start=1):

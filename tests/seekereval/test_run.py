@@ -120,7 +120,8 @@ def test_a_model_is_asked_over_the_wire_and_all_of_it_is_written_down(data: Path
     assert frames[0]["video"]["sha256"] == Video(data / "videos" / "clip.mp4").sha256
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["model"] == {"asked": NAME, "served": ["any"]}
-    assert manifest["settings"]["preset"]["frames"] == 256 and manifest["decoder"] == "pyav"
+    assert manifest["settings"]["preset"]["frames"] == 256 and manifest["decoder"].startswith("pyav ")
+    assert frames[0]["video"]["decoder"] == manifest["decoder"]
     assert manifest["benchmark"]["hub_id"] == "gaotiexinqu/V2P-Bench" and manifest["benchmark"]["items"] == 8
     assert manifest["states"] == {"answered": 8} and manifest["unanswered"] == 0
     assert manifest["usage"]["calls"] == len(server.requests) == 16
@@ -336,9 +337,73 @@ def test_a_dry_run_shows_one_prompt_and_asks_nobody(data: Path) -> None:
     assert not Path("runs").exists()
 
 
+STAND_IN = """
+import av
+
+class DECORDError(Exception):
+    pass
+
+class logging:
+    QUIET = -8
+    set_level = staticmethod(lambda level: None)
+
+class _Batch(list):
+    def asnumpy(self):
+        return self
+
+class VideoReader:
+    def __init__(self, path, num_threads):
+        if path.endswith("hard.mp4"):
+            raise DECORDError("[19:20:21] /build/reader.cc:151: Check failed: st_nb >= 0\\nStack trace")
+        with av.open(path) as container:
+            self.negatives = [255 - frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    def __len__(self):
+        return len(self.negatives)
+    def get_batch(self, numbers):
+        return _Batch(self.negatives[number] for number in numbers)
+"""
+"""A library under decord's name that gives negatives, so that nobody's pictures are taken for another's."""
+
+
+def test_another_decoder_shows_its_own_pictures_and_every_file_names_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (info := tmp_path / "site" / "decord-9.9.dist-info").mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: decord\nVersion: 9.9\n")
+    (info / "top_level.txt").write_text("decord\n")
+    (tmp_path / "site" / "decord.py").write_text(STAND_IN)
+    monkeypatch.delitem(sys.modules, "decord", raising=False)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    folder = copy_of(data, tmp_path / "data", [row_of(0), row_of(1, "hard.mp4")])
+    (folder / "videos").unlink()
+    (folder / "videos").mkdir()
+    for name in ("clip.mp4", "hard.mp4"):
+        (folder / "videos" / name).write_bytes((data / "videos" / "clip.mp4").read_bytes())
+    words = ["run", "v2p-bench", "--model", "seeker/random", "--mode", "direct", "--data", str(folder)]
+    looked = {}
+    for decoder in ("pyav", "decord"):
+        done = CliRunner().invoke(app, [*words, "--decoder", decoder, "--out", decoder])
+        assert done.exit_code == 0, done.output
+        looked[decoder] = [json.loads(line) for line in Path(decoder, "frames.jsonl").read_text().splitlines()]
+    (ours, _), (theirs, refused) = looked.values()
+    assert theirs["video"] == ours["video"] | {"decoder": "decord 9.9"}
+    for key, same in (("times_s", True), ("indices", True), ("sizes_wh", True), ("sha256", False)):
+        assert (theirs["looks"][0][key] == ours["looks"][0][key]) is same, key
+    manifest = json.loads(Path("decord", "manifest.json").read_text())
+    assert (manifest["decoder"], manifest["settings"]["preset"]["decoder"]) == ("decord 9.9", "decord")
+    row = rows_in(Path("decord"))[1]
+    assert row.state is State.ERROR and refused["looks"] == []
+    assert row.error.endswith("hard.mp4: decord cannot read it (Check failed: st_nb >= 0)")
+    done = CliRunner().invoke(app, ["view", "decord"])
+    assert done.exit_code == 0, done.output
+    page = Path("decord", "page.html").read_text()
+    assert page.count("data:image/jpeg") >= 12 and "not_reproduced" not in page
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["world", "--model", NAME, "--decoder", "opencv"], "decoder: Input should be 'pyav', 'decord' or"),
         (["v2p_bnch", "--model", NAME], "did you mean 'v2p_bench'"),
         (["world", "--model", NAME, "--preset", "v3p"], "did you mean 'v2p'"),
         (["world", "--model", NAME, "--tools", "zoom"], "no tool 'zoom'"),
@@ -353,6 +418,23 @@ def test_a_users_mistake_is_one_line(words: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["run", *words])
     assert done.exit_code == 2
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["run", "v2p-bench", "--decoder", "decord"], ["view"]])
+def test_a_decoder_that_is_not_there_is_one_line_before_anything_is_asked(
+    command: list[str], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["run", "v2p-bench", "--model", "seeker/random", "--data", str(data), "--limit", "1", "--out", "seen"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    monkeypatch.setitem(sys.modules, "decord", None)
+    if command == ["view"]:
+        manifest = Path("seen", "manifest.json")
+        manifest.write_text(manifest.read_text().replace('"decoder": "pyav"', '"decoder": "decord"'))
+        done = CliRunner().invoke(app, ["view", "seen"])
+    else:
+        done = CliRunner().invoke(app, [*command, "--model", NAME, "--data", str(data), "--out", "new"])
+    assert (done.exit_code, done.stderr) == (2, "decoder decord needs: pip install decord\n")
+    assert not Path("new").exists() and not Path("seen", "page.html").exists()
 
 
 def test_inspect_runs_a_benchmark_by_its_name(data: Path, tmp_path: Path) -> None:
