@@ -99,16 +99,12 @@ def run(
         from seekereval.command import evaluation_of, price_of, settings_of, typed
 
         baselines = {"blind": blind, "one_frame": one_frame, "no_visual_prompt": no_mark}
-        words = {"mode": mode, "tools": tools, "calls": calls, "decoder": decoder}
-        changes = {**words, "temperature": temperature, "max_tokens": max_tokens}
+        changes = {"mode": mode, "tools": tools, "calls": calls, "temperature": temperature, "max_tokens": max_tokens}
         asks = {"limit": limit, "shuffle_options": shuffle, "circular": circular}
-        evaluation = evaluation_of(bench, data, preset, changes, baselines, asks, judge)
+        evaluation = evaluation_of(bench, data, preset, changes | {"decoder": decoder}, baselines, asks, judge)
         settings = settings_of(model, base_url, concurrency, evaluation.preset)
         if dry:
-            from seekereval.dry_run import drawn, dry_run
-
-            facts = dry_run(evaluation, settings, price_of(price))
-            return _show(facts, as_json, lambda: drawn(facts))
+            return _dry_run(evaluation, settings, price_of(price), as_json)
         mendable = _run(evaluation, settings, out, typed(sys.argv[1:]), as_json)
     if mendable:
         raise typer.Exit(1)
@@ -228,6 +224,14 @@ def _run(evaluation: Any, model: Any, out: Path | None, command: str, as_json: b
         print(f"{mendable} may be mended: the same command asks only those again", file=sys.stderr)
     print(f"results: {folder}", file=sys.stderr)
     return mendable
+
+
+def _dry_run(evaluation: Any, model: Any, price: Any, as_json: bool) -> None:
+    """Show what a run would ask."""
+    from seekereval.dry_run import drawn, dry_run
+
+    facts = dry_run(evaluation, model, price)
+    _show(facts, as_json, lambda: drawn(facts))
 
 
 def _print_inventory(lines: list[Any]) -> None:
