@@ -210,7 +210,7 @@ def list_(as_json: Json = False) -> None:
 def _run(evaluation: Any, model: Any, out: Path | None, command: str, as_json: bool) -> int:
     """Run, print the score; returns how many plays another run may mend."""
     from seekereval.results import read_results
-    from seekereval.run import folder_of
+    from seekereval.run import SUBMISSION, folder_of
     from seekereval.run import run as start
 
     folder = out or folder_of(evaluation, model)
@@ -223,6 +223,8 @@ def _run(evaluation: Any, model: Any, out: Path | None, command: str, as_json: b
     if mendable:
         print(f"{mendable} may be mended: the same command asks only those again", file=sys.stderr)
     print(f"results: {folder}", file=sys.stderr)
+    if (folder / SUBMISSION).exists():
+        print(f"for its leaderboard: {folder / SUBMISSION}", file=sys.stderr)
     return mendable
 
 

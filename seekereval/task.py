@@ -128,7 +128,7 @@ def strict(form: dict[str, Any]) -> Scorer:
         item = Item.model_validate(state.metadata["item"])
         graded = await graded_of(item, state.store.get(PLAYED), judge)
         return Score(
-            value=graded.score,
+            value=graded.score if item.is_scored else float("nan"),  # what inspect_ai leaves out of its figures
             answer=graded.answer,
             explanation=f"{graded.state}: {graded.error or graded.rule}",
             metadata={GRADED: graded.model_dump(mode="json", exclude={"item"})},

@@ -23,6 +23,7 @@ from seekerdata.tools import VIDEO
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Video, VideoInfo
 from seekereval.item import Graded, State
+from seekereval.report import NOT_KNOWN
 from seekereval.results import Results, leaves, short
 
 TRAJECTORIES = "trajectories.jsonl"
@@ -73,7 +74,8 @@ def _headline(facts: Mapping[str, Any]) -> dict[str, str]:
     low, high = facts["ci95"] or (None, None)
     between = "" if low is None else f" [{low:.1f}–{high:.1f}]"
     states = {name.replace("_", " "): str(n) for name, n in facts["states"].items() if n}
-    return {"score": f"{facts['headline']:.1f} %{between}", "items": str(facts["n"]), **states}
+    score = NOT_KNOWN if facts["headline"] is None else f"{facts['headline']:.1f} %{between}"
+    return {"score": score, "items": str(facts["n"]), **states}
 
 
 def data_of(results: Results) -> Path | None:
@@ -119,8 +121,8 @@ def exhibit(row: Graded, played: Trajectory | None, data: Path | None, decoder: 
 
 
 def outcome(row: Graded) -> str:
-    """right | partly right | wrong, and the state's own name where nothing was answered."""
-    if row.state is not State.ANSWERED:
+    """right | partly right | wrong, and the state's own name where nothing was answered or nobody here knows."""
+    if row.state is not State.ANSWERED or not row.item.is_scored:
         return str(row.state).replace("_", " ")
     return "right" if row.score == 1 else "wrong" if row.score == 0 else "partly right"
 

@@ -23,6 +23,7 @@ from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
 from seekerdata.trajectory import Text
 from seekerdata.video import Video
+from seekereval.benchmark import benchmark
 from seekereval.cli import app
 from seekereval.evaluation import Evaluation
 from seekereval.item import Graded, Item, State
@@ -418,6 +419,33 @@ def test_a_users_mistake_is_one_line(words: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["run", *words])
     assert done.exit_code == 2
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_split_without_answers_claims_nothing_and_leaves_the_leaderboards_file(tmp_path: Path) -> None:
+    rows = benchmark("longvideobench:split=test").fixtures[:3]
+    (folder := tmp_path / "lvb" / "videos").mkdir(parents=True)
+    for n in range(2):  # the third video is not there
+        make_clip(folder / f"made_{n}.mp4", seconds=3)
+    (folder.parent / "lvb_test_wo_gt.json").write_text(json.dumps(rows))
+    words = ["run", "longvideobench:split=test", "--model", "seeker/random", "--mode", "direct"]
+    words += ["--data", str(folder.parent)]
+    done = CliRunner().invoke(app, [*words, "--out", "test", "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert (facts["n"], facts["headline"], facts["states"]["answered"], facts["states"]["error"]) == (3, None, 2, 1)
+    sent = json.loads(Path("test", "submission.json").read_text())
+    assert sent == {row.item.id: row.answer for row in rows_in(Path("test"))}
+    assert sorted(map(len, sent.values())) == [0, 1, 1], "no answer stays no answer"
+    assert "for its leaderboard: test/submission.json" in done.stderr
+    for told in (["report", "test"], ["report", "test", "--format", "csv"]):
+        done = CliRunner().invoke(app, told)
+        assert done.exit_code == 0 and "right answers not published" in done.stdout
+    done = CliRunner().invoke(app, ["view", "test"])
+    assert done.exit_code == 0 and "right answers not published" in Path("test", "page.html").read_text()
+    assert CliRunner().invoke(app, [*words, "--out", "turned", "--shuffle-options", "1"]).exit_code == 0
+    assert not Path("turned", "submission.json").exists(), "its letters would be those of another order"
+    done = CliRunner().invoke(app, ["diff", "test", "turned"])
+    assert done.exit_code == 2 and "nothing can be compared" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["run", "v2p-bench", "--decoder", "decord"], ["view"]])
