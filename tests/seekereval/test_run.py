@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from clips import make_clip
-from servers.loopback import Refused, Stalled
+from servers.loopback import Dropped, Refused, Stalled
 from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
@@ -25,10 +25,13 @@ from seekerdata.trajectory import Text
 from seekerdata.video import Video
 from seekereval.benchmark import benchmark
 from seekereval.cli import app
+from seekereval.command import PATIENT
 from seekereval.evaluation import Evaluation
 from seekereval.item import Graded, Item, State
 from seekereval.play import shuffled, turned
 from seekereval.presets import Preset, preset_of
+from seekereval.report import facts_of
+from seekereval.results import read_results
 from seekereval.run import run
 from seekereval.subtitles import Subtitle
 
@@ -190,6 +193,46 @@ def test_a_server_that_dies_is_an_error_that_the_next_run_mends(data: Path, tmp_
         assert {case(request) for request in server.requests[before:]} == {3}
     assert [row.score for row in rows_in(out)] == [1.0] * 6
     assert json.loads((out / "manifest.json").read_text())["unanswered"] == 0
+
+
+def test_a_server_that_is_down_for_a_while_costs_no_item(data: Path, tmp_path: Path) -> None:
+    left = 6
+
+    def script(request: Request) -> Answer:
+        nonlocal left
+        if case(request) == 1 and left:
+            left -= 1
+            return Dropped() if left % 2 else Refused(503, "B")
+        return knowing(request)
+
+    with ChatServer(script) as server:
+        out = run(evaluation(data, limit=2), settings(server, retries=PATIENT), tmp_path / "out")
+    assert [row.score for row in rows_in(out)] == [1.0, 1.0] and left == 0
+
+
+def test_a_video_that_cannot_be_decoded_is_an_error_that_counts(data: Path, tmp_path: Path) -> None:
+    folder = copy_of(data, tmp_path / "data", [row_of(0), row_of(1, "page.mp4"), row_of(2, "half.mp4")])
+    (folder / "videos").unlink()
+    (folder / "videos").mkdir()
+    whole = (data / "videos" / "clip.mp4").read_bytes()
+    (folder / "videos" / "clip.mp4").write_bytes(whole)
+    (folder / "videos" / "half.mp4").write_bytes(whole[: len(whole) // 2])  # its index stood at the end
+    (folder / "videos" / "page.mp4").write_text("<!doctype html><p>404")
+    with ChatServer(knowing) as server:
+        out = run(evaluation(folder), settings(server), tmp_path / "out")
+        assert {case(request) for request in server.requests} == {0}
+    rows = rows_in(out)
+    assert [row.state for row in rows] == [State.ANSWERED, State.ERROR, State.ERROR]
+    assert "an HTML page, not a video" in rows[1].error and rows[2].error.startswith("unreadable: ")
+    facts = facts_of(read_results(out))
+    assert (facts["n"], facts["headline"]) == (3, pytest.approx(100 / 3, abs=1e-5))
+
+
+def test_all_marked_frames_of_an_item_are_shown(data: Path, tmp_path: Path) -> None:
+    listed = [row_of(0) | {"frame_path": paths} for paths in (["mark.jpg", "mark.jpg"], '["mark.jpg", "mark.jpg"]')]
+    with ChatServer(lambda request: Said("<answer>A</answer>")) as server:
+        run(evaluation(copy_of(data, tmp_path / "data", listed), "v2p"), settings(server), tmp_path / "out")
+    assert [len(request.images) for request in server.requests] == [66, 66]
 
 
 def test_after_a_kill_no_finished_item_is_asked_again(data: Path, tmp_path: Path) -> None:
