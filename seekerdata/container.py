@@ -142,7 +142,13 @@ class Container:
 
     def shown_s(self) -> np.ndarray:
         """When its pictures come on screen, in seconds from the video's start, ascending, as its packets say (one
-        pass). A picture that cannot be decoded counts, too; one that an edit list cuts off does not."""
+        pass). A picture that cannot be decoded counts, too; one that an edit list cuts off does not.
+
+        Raises:
+            VideoError: `no_frames`.
+        """
+        if not self._scanned[2]:
+            raise VideoError("no_frames", f"{self.path}: its video stream holds no packet")
         ticks = np.sort(np.array(self._scanned[2], np.int64))
         return (ticks - self.start) * self.tick_s.numerator / self.tick_s.denominator
 

@@ -122,13 +122,22 @@ class Video:
                 raise _unreadable(self.path, error) from error
         return self._sha256
 
-    def numbers(self, times_s: Iterable[float]) -> list[int]:
-        """The number of the frame on screen at each time, counted from 0 in the order shown, as those count who read
-        frames by number. The first call reads all packets of the file and decodes none. Raises VideoError."""
+    @property
+    def shown_s(self) -> np.ndarray:
+        """When each frame comes on screen, in seconds, float64 (n,), in the order shown; its place is the frame's
+        number. The first call reads all packets of the file and decodes none. Raises VideoError."""
         if self._shown_s is None:
             with Container(self.path) as file:
                 self._shown_s = file.shown_s()
-        found = np.searchsorted(self._shown_s, np.array([*times_s], float) + float(TIME_SLACK_S), side="right") - 1
+        return self._shown_s
+
+    def numbers(self, times_s: Iterable[float]) -> list[int]:
+        """The number of the frame on screen at each time, from 0, as those count who read frames by number.
+
+        Raises:
+            VideoError: as `shown_s`.
+        """
+        found = np.searchsorted(self.shown_s, np.array([*times_s], float) + float(TIME_SLACK_S), side="right") - 1
         return np.maximum(found, 0).tolist()
 
     def clip(self, start_s: float = 0.0, end_s: float | None = None) -> Clip:
@@ -203,7 +212,6 @@ class Video:
         deadline_s = time.monotonic() + self.budget_s
         with self._decoder():  # what PyAV does not open, the other library is not shown
             numbers = self.numbers(times)
-        assert self._shown_s is not None
         wanted = sorted(set(numbers))
         found: dict[int, Frame] = {}
         sizes: set[tuple[int, int]] = set()
@@ -212,7 +220,7 @@ class Video:
                 raise VideoError("decode_timeout", f"{self.path}: the time budget is used up")
             size_wh = (rgb.shape[1], rgb.shape[0])
             sizes.add(size_wh)
-            found[number] = Frame(float(self._shown_s[number]), shrunk(rgb, fit_size(size_wh, max_pixels)))
+            found[number] = Frame(float(self.shown_s[number]), shrunk(rgb, fit_size(size_wh, max_pixels)))
         return _Read({t: found[n] for t, n in zip(times, numbers, strict=True)}, 0, frozenset(sizes))
 
     def _identity(self) -> tuple[str, int, int, str]:

@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from clips import make_clip
+from conftest import shared
 from servers.loopback import Dropped, Refused, Stalled
 from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
@@ -29,7 +30,7 @@ from seekereval.command import PATIENT
 from seekereval.evaluation import Evaluation
 from seekereval.item import Graded, Item, State
 from seekereval.play import shuffled, turned
-from seekereval.presets import Preset, preset_of
+from seekereval.presets import Preset, linspace, preset_of, qwen_count
 from seekereval.report import facts_of
 from seekereval.results import read_results
 from seekereval.run import run
@@ -302,6 +303,38 @@ def test_paper_stamps_count_frames_and_true_ones_tell_the_time(clip_path: Path) 
     changes = {"frames": 4}  # of a clip of 20 s: the limit bites
     assert stamps(preset_of("default", **changes)) == [f"<{5 * n}.0 seconds>" for n in range(4)]
     assert stamps(preset_of("videoseeker", **changes)) == [f"<{n}.0 seconds>" for n in range(4)]
+
+
+def test_frames_by_number_are_those_that_qwen_vl_utils_takes() -> None:
+    lines = (shared("extraction-examples") / "examples.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if row["kind"] == "frames"]
+    assert rows
+    for row in rows:
+        video, told = row["response"], row["expected"]["qwen_vl_utils_fps1_max"]
+        wanted = qwen_count(video["total_frames"], video["fps"], 1.0, video["num_frames"])
+        found = linspace(video["total_frames"], wanted)
+        first, last = told["indices"][:6], told["indices"][-3:]
+        assert (wanted, found[:6], found[-3:]) == (told["nframes"], first, last), row["id"]
+
+
+@pytest.mark.parametrize(
+    ("count", "video_fps", "most", "wanted"),
+    [(3000, 30, 256, 100), (3030, 30, 256, 100), (9000, 30, 256, 256), (9000, 30, 255, 254), (30, 30, 256, 4),
+     (3, 30, 256, 2), (1, 30, 256, 0), (50, 0.0, 64, 50)],
+)  # fmt: skip
+def test_how_many_frames_qwen_vl_utils_takes(count: int, video_fps: float, most: int, wanted: int) -> None:
+    assert qwen_count(count, video_fps, 1.0, most) == wanted
+    found = linspace(count, wanted)
+    assert found[0] == 0 and len(found) == max(1, wanted) and found == sorted(set(found))
+    assert wanted < 2 or found[-1] == count - 1
+
+
+def test_presets_named_after_others_show_the_frames_that_those_show(clip_path: Path) -> None:
+    video = Video(clip_path)  # 200 frames in 20 s
+    for name, numbers in (("videoseeker", linspace(200, 20)), ("v2p", linspace(200, 64))):
+        blocks = preset_of(name).rollout().overview(video).blocks
+        times = [block.time_s for block in blocks if not isinstance(block, Text)]
+        assert times == [number / 10 for number in numbers] and video.numbers(times) == numbers
 
 
 def test_a_crop_under_paper_stamps_counts_from_its_start(clip_path: Path) -> None:
