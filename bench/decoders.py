@@ -1,6 +1,6 @@
 """Decoders: what decord and torchcodec show where seekerdata shows a frame: colours on made clips, then hard files.
 
-Run `PYTHONPATH=. python bench/decoders.py`. A library that is not installed is said so.
+Run `python bench/decoders.py`. A library that is not installed is said so.
 """
 
 import subprocess

@@ -8,6 +8,7 @@ import importlib
 import importlib.metadata
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -33,9 +34,7 @@ def decoder_version(decoder: DecoderName) -> str:
     """
     if decoder == PYAV:
         return f"{PYAV} {importlib.metadata.version('av')}"
-    _load(decoder)
-    package = importlib.metadata.packages_distributions().get(decoder, [decoder])[0]
-    return f"{package} {importlib.metadata.version(package)}"
+    return _named(decoder, _load(decoder))
 
 
 def pictures(decoder: DecoderName, path: str, numbers: Sequence[int], threads: int = 1) -> Iterator[np.ndarray]:
@@ -81,6 +80,14 @@ def _torchcodec(module: ModuleType, path: str, threads: int) -> tuple[int, _Batc
 
 _READERS = {"decord": _decord, "torchcodec": _torchcodec}
 _MODULES = {"decord": "decord", "torchcodec": "torchcodec.decoders"}
+
+
+@lru_cache
+def _named(decoder: DecoderName, module: ModuleType) -> str:
+    """What is loaded under a library's name: looking through all that is installed takes a while."""
+    if packages := importlib.metadata.packages_distributions().get(decoder):
+        return f"{packages[0]} {importlib.metadata.version(packages[0])}"
+    return f"{decoder} {getattr(module, '__version__', 'of unknown version')}"
 
 
 def _load(decoder: DecoderName) -> ModuleType:

@@ -449,7 +449,8 @@ def test_another_decoder_shows_its_own_pictures_and_every_file_names_it(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: decord\nVersion: 9.9\n")
     (info / "top_level.txt").write_text("decord\n")
     (tmp_path / "site" / "decord.py").write_text(STAND_IN)
-    monkeypatch.delitem(sys.modules, "decord", raising=False)
+    monkeypatch.setitem(sys.modules, "decord", None)
+    del sys.modules["decord"]  # now it is found there, and forgotten after the test
     monkeypatch.syspath_prepend(tmp_path / "site")
     folder = copy_of(data, tmp_path / "data", [row_of(0), row_of(1, "hard.mp4")])
     (folder / "videos").unlink()
