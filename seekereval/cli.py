@@ -221,7 +221,7 @@ def _run(evaluation: Any, model: Any, out: Path | None, command: str, as_json: b
     _print_scores([results], as_json)
     for error, count in Counter(row.error for row in results.graded if row.error).most_common(5):
         print(f"{count} of {len(results.graded)} items: {error}", file=sys.stderr)
-    mendable = results.manifest["unanswered"]
+    mendable = results.manifest["unanswered"] + results.manifest["states"].get("judge_failed", 0)
     if mendable:
         print(f"{mendable} may be mended: the same command asks only those again", file=sys.stderr)
     print(f"results: {folder}", file=sys.stderr)

@@ -19,6 +19,7 @@ from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
 
+import seekerdata.judge
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
 from seekerdata.trajectory import Text
@@ -373,3 +374,70 @@ def test_inspect_runs_a_benchmark_by_its_name(data: Path, tmp_path: Path) -> Non
     log = read_eval_log(found, header_only=True)
     assert log.status == "success" and log.results is not None
     assert log.results.scores[0].metrics["accuracy"].value == 1.0  # the longest option is the right one here
+
+
+HALF = Said('{"reason": "near", "score": 0.5}')
+
+
+def open_rows(folder: Path, data: Path, count: int) -> Path:
+    """A folder in VideoSIAH's layout: open questions, about which a judge is asked."""
+    folder.mkdir()
+    (folder / "videos").symlink_to(data / "videos")
+    rows = [{"question": f"What is in case {n}?", "answer": f"cup {n}", "video_path": "clip.mp4"} for n in range(count)]
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def about_judge(request: Request) -> bool:
+    return request.body["model"] == "judge"
+
+
+def once_more(server: ChatServer, folder: Path, out: Path) -> tuple[list[str], int, int]:
+    """One more run of the same command in a process of its own: all states; how often model and judge were asked."""
+    seekerdata.judge._CACHE.clear()
+    judge = ModelSettings(model="openai-api/local/judge", base_url=server.url, retries=0)
+    how = preset_of("default", mode="direct", frames=2)
+    before = len(server.requests)
+    run(Evaluation(benchmark="videosiah", data=folder, preset=how, judge=judge), settings(server), out)
+    judged = sum(map(about_judge, server.requests[before:]))
+    return [row.state.value for row in rows_in(out)], len(server.requests) - before - judged, judged
+
+
+def test_a_judge_that_failed_is_asked_again_and_nobody_else(data: Path, tmp_path: Path) -> None:
+    failing = {1, 2}
+
+    def script(request: Request) -> Answer:
+        if not about_judge(request):
+            return Said(f"<answer>a mug, number {case(request)}</answer>")
+        return Said("I would rather not say.") if case(request) in failing else HALF
+
+    folder, out = open_rows(tmp_path / "open", data, 4), tmp_path / "out"
+    with ChatServer(script) as server:
+        failed = ["answered", "judge_failed", "judge_failed", "answered"]
+        assert once_more(server, folder, out) == (failed, 4, 6)  # what cannot be read is asked for once more at once
+        failing.remove(1)
+        assert once_more(server, folder, out) == (["answered", "answered", "judge_failed", "answered"], 0, 3)
+        failing.clear()
+        assert once_more(server, folder, out) == (["answered"] * 4, 0, 1)
+        assert once_more(server, folder, out) == (["answered"] * 4, 0, 0)
+    rows = rows_in(out)
+    assert [(row.score, row.frames, row.usage["calls"]) for row in rows] == [(0.5, 2, 1)] * 4
+    assert [row.answer for row in rows] == [f"a mug, number {n}" for n in range(4)]
+
+
+def test_a_wrong_key_of_the_judge_ends_in_one_line_and_loses_no_reply(data: Path, tmp_path: Path) -> None:
+    wrong = True
+
+    def script(request: Request) -> Answer:
+        if about_judge(request):
+            return Refused(401, "Incorrect API key") if wrong else HALF
+        return Said("<answer>a mug</answer>")
+
+    folder, out = open_rows(tmp_path / "open", data, 3), tmp_path / "out"
+    with ChatServer(script) as server:
+        with pytest.raises(SeekerError, match=r"^openai-api/local/judge: .*the key is wrong or missing"):
+            once_more(server, folder, out)
+        model = sum(not about_judge(request) for request in server.requests)
+        assert model == 3 and len(server.requests) - model <= 3
+        wrong = False
+        assert once_more(server, folder, out) == (["answered"] * 3, 0, 3)
