@@ -14,14 +14,15 @@ import PIL.Image
 from pydantic import ValidationError
 
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.exhibit import Exhibit
+from seekerdata.exhibit import Exhibit, Way
 from seekerdata.observation import PromptFrame, materialise
 from seekerdata.page import write_page
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.tools import VIDEO
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Video, VideoInfo
-from seekereval.item import Graded, State
+from seekereval.item import Graded, State, Turned
+from seekereval.play import turn_id
 from seekereval.results import Results, leaves, short
 
 TRAJECTORIES = "trajectories.jsonl"
@@ -60,7 +61,9 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
     if len(results.graded) > limit:
         shown["shown"] = f"the first {limit}"
     played = read_trajectories(results.path)
-    exhibits = (exhibit(row, played.get(row.item.id), data) for row in islice(results.graded, limit))
+    exhibits = (
+        exhibit(row, played.get(turn_id(row.item.id, row.worst_turn)), data) for row in islice(results.graded, limit)
+    )
     asked = results.manifest.get("settings", {}).get("benchmark", "run")
     write_page(page, f"{asked}: {results.name}", shown, (), exhibits)
     return page
@@ -100,7 +103,7 @@ def read_trajectories(run: Path) -> dict[str, Trajectory]:
 
 
 def exhibit(row: Graded, played: Trajectory | None, data: Path | None) -> Exhibit:
-    """One item as the page shows it."""
+    """One item as the page shows it; of an item that was asked in several ways, `played` is the worst of its turns."""
     item = row.item
     trajectory = (played or _told(row)).model_copy(update={"answer": row.answer})
     looker = _Looker(row, trajectory, data) if data else None
@@ -110,12 +113,20 @@ def exhibit(row: Graded, played: Trajectory | None, data: Path | None) -> Exhibi
         picture=looker,
         marked=next((prompt.picture for prompt in looker.prompts.values()), None) if looker else None,
         state=outcome(row),
-        note=short(row.error) or (f"read by {row.rule}" if row.rule else ""),
+        note=_note(row),
         groups=item.groups,
+        ways=tuple(
+            Way(outcome(turn), turn.options, turn.gold, turn.answer, _note(turn), turn.reply, n == row.worst_turn)
+            for n, turn in enumerate(row.turns)
+        ),
     )
 
 
-def outcome(row: Graded) -> str:
+def _note(row: Graded | Turned) -> str:
+    return short(row.error) or (f"read by {row.rule}" if row.rule else "")
+
+
+def outcome(row: Graded | Turned) -> str:
     """right | partly right | wrong, and the state's own name where nothing was answered."""
     if row.state is not State.ANSWERED:
         return str(row.state).replace("_", " ")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -306,8 +307,15 @@ def test_circular_wants_every_turn_right(
         out = run(evaluation(data, limit=2, circular=True), settings(server), tmp_path / "out")
     rows = rows_in(out)
     assert [row.score for row in rows] == [score] * 2
-    assert [len(row.scores) for row in rows] == [4] * 2 and len({row.item.id for row in rows}) == 2
+    assert [[turn.gold for turn in row.turns] for row in rows] == [["A", "D", "C", "B"], ["B", "A", "D", "C"]]
+    assert [turn.score for turn in rows[1].turns] == ([1.0] * 4 if score else [0.0, 1.0, 0.0, 0.0])
     assert sum(row.usage["calls"] for row in rows) == len(server.requests)
+    done = CliRunner().invoke(app, ["view", str(out)])
+    assert done.exit_code == 0, done.output
+    ways = re.findall(r'<section class="ways".*?</section>', (out / "page.html").read_text(), flags=re.DOTALL)
+    assert len(ways) == 2 and [way.count("<tr>") for way in ways] == [4, 4]
+    shown = "number 1." if score else "number 2."  # the conversation is of the first turn that went wrong
+    assert shown in ways[0] and ways[0].count(f"<b>A</b> <bdi>{RIGHT}</bdi>") == 1
 
 
 @pytest.mark.parametrize("mode", ["tool", "direct", "reasoning"])
