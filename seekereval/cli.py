@@ -72,7 +72,7 @@ def data(
 def run(
     bench: Annotated[str, typer.Argument(help="A benchmark, such as v2p_bench, world or mlvu:split=test.")],
     model: Annotated[str, typer.Option(help="inspect_ai's name, or seeker/expert, seeker/random, seeker/blind.")],
-    preset: Annotated[str, typer.Option(help="Whose settings: default, videoseeker, v2p.")] = "default",
+    preset: Annotated[str, typer.Option(help="Whose settings; seekereval list names them.")] = "default",
     mode: Annotated[str | None, typer.Option(help="tool, direct or reasoning.")] = None,
     tools: Annotated[str | None, typer.Option(help="Tools that are offered: view_visual_prompt,crop_video.")] = None,
     calls: Annotated[str | None, typer.Option(help="native, or text for servers without tool calls.")] = None,

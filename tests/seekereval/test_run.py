@@ -251,6 +251,76 @@ def test_what_is_taken_away(data: Path, tmp_path: Path, asks: dict[str, Any], im
     assert ("seconds>" in request.text) == (images > 1 and asks.get("preset") != preset_of("v2p"))
 
 
+def sent(server: ChatServer) -> list[str]:
+    """What the one request held, in order: words, and a word for every picture."""
+    (request,) = server.requests
+    return [part["text"] if part["type"] == "text" else "picture" for part in request.parts]
+
+
+OPTIONS = ["{}a white square", "{}a red ball", "{}a blue cup", "{}a green hat"]
+
+
+def with_letters(form: str) -> str:
+    return "\n".join(option.format(form.format(letter)) for option, letter in zip(OPTIONS, "ABCD", strict=True))
+
+
+@pytest.mark.parametrize(
+    ("preset", "pictures", "words"),
+    [
+        (
+            "v2p",
+            64,
+            f"What is marked in case 0?\n{with_letters('{}: ')}\nSelect the best option that accurately addresses the "
+            "question. Give only your option letter, no other words.",
+        ),
+        (
+            "videomme",
+            65,
+            "Select the best answer to the following multiple-choice question based on the video. Respond with only "
+            "the letter (A, B, C, or D) of the correct option.\nWhat is marked in case 0?\n"
+            f"{with_letters('{}. ')}\nThe best answer is:",
+        ),
+        (
+            "longvideobench",
+            13,
+            f"Question: What is marked in case 0?\n{with_letters('{}. ')}\nAnswer with the option's letter from the "
+            "given choices directly.",
+        ),
+    ],
+)
+def test_a_preset_asks_in_the_words_of_its_source(
+    data: Path, tmp_path: Path, preset: str, pictures: int, words: str
+) -> None:
+    with ChatServer(lambda request: Said("A")) as server:
+        out = run(evaluation(data, preset, limit=1), settings(server), tmp_path / "out")
+    after = ["picture"] * (preset == "v2p")  # there the marked frame stands behind the question
+    assert sent(server) == ["picture"] * pictures + [words] + after
+    assert [message["role"] for message in server.requests[0].messages] == ["user"]
+    assert server.requests[0].body["max_tokens"] == preset_of(preset).max_tokens
+    assert rows_in(out)[0].score == 1.0
+    assert json.loads((out / "manifest.json").read_text())["settings"]["preset"]["prompt"]["user"]
+
+
+def test_published_words_are_for_their_own_mode_and_for_options(data: Path, tmp_path: Path) -> None:
+    ours = preset_of("v2p", mode="reasoning")
+    assert ours.prompt is None and ours.frames == 64
+    with pytest.raises(SeekerError, match="which is mode direct"):
+        preset_of("default", prompt=preset_of("v2p").prompt)
+    words = ["run", "videosiah", "--model", NAME, "--judge", NAME, "--preset", "v2p", "--dry-run", "--json"]
+    done = CliRunner().invoke(app, [*words, "--data", str(open_rows(tmp_path / "open", data, 1))])
+    assert done.exit_code == 0, done.output
+    system, user = json.loads(done.stdout)["prompt"]["turns"]
+    assert system["text"].endswith("Give only the answer, no other words.")
+    assert user["text"].endswith("Question: What is in case 0?")
+
+
+def test_no_question_breaks_the_words_around_it(data: Path, tmp_path: Path) -> None:
+    row = row_of(0) | {"question": row_of(0)["question"].replace("marked", "in {options} <image>")}
+    with ChatServer(lambda request: Said("A")) as server:
+        run(evaluation(copy_of(data, tmp_path / "data", [row]), "v2p"), settings(server), tmp_path / "out")
+    assert sent(server)[-2].startswith("What is in {options} &lt;image> in case 0?\nA: a white square\n")
+
+
 def test_paper_stamps_count_frames_and_true_ones_tell_the_time(clip_path: Path) -> None:
     def stamps(preset: Preset) -> list[str]:
         blocks = preset.rollout().overview(Video(clip_path)).blocks
