@@ -138,7 +138,7 @@ def _figures(facts: Mapping[str, Any]) -> dict[tuple[str, str], Cell]:
     found: dict[tuple[str, str], Cell] = {("score", "all items, strict"): _part(own)}
     if facts["answered_only"]:
         found["score", "those answered"] = _part(facts["answered_only"])
-    if facts["defect_free"]["n"] != facts["n"]:
+    if facts["defect_free"] and facts["defect_free"]["n"] != facts["n"]:
         found["score", "without known defects"] = _part(facts["defect_free"])
     found |= {("score", name): Number(value) for name, value in facts["extras"].items()}
     found |= {("states", name.replace("_", " ")): Number(n) for name, n in facts["states"].items() if n}

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import PIL.Image
@@ -99,6 +100,19 @@ def test_every_form_has_every_figure(runs: list[Results]) -> None:
     assert named["first", "dimension: OA"]["n"] == "4" and named["first", "v2pbench_official"]["n"] == "12"
     assert float(named["first", "tools, calls per item"]["value"]) == pytest.approx(1 / 12, abs=1e-6)
     assert not {name for _, name in named} & {"mlvu_official_dev", "videomme_official"}, "rules for other benchmarks"
+
+
+@pytest.mark.parametrize(("wrong", "figures"), [((), 1), ((0,), 2), (range(12), 1)])
+def test_a_score_without_known_defects_is_there_where_it_differs(
+    tmp_path: Path, wrong: Sequence[int], figures: int
+) -> None:
+    rows = graded()
+    for n in wrong:
+        marked = rows[n].item.model_copy(update={"defects": ("no_mark",)})
+        rows[n] = rows[n].model_copy(update={"item": marked})
+    table = report([write_results(tmp_path / "run", MANIFEST, rows)])
+    named = [line.name for line in table.lines if line.section == "score" and line.name != "those answered"]
+    assert named == ["all items, strict", "without known defects"][:figures]
 
 
 def test_scores_counts_and_rates_are_written_apart() -> None:
