@@ -174,6 +174,19 @@ def test_the_command_prints_what_is_asked_for(runs: list[Results], tmp_path: Pat
     assert wrong.exit_code == 2 and "table, markdown, csv, latex" in wrong.stderr
 
 
+def test_a_run_is_written_as_a_submission(runs: list[Results], tmp_path: Path) -> None:
+    rows = [
+        row.model_copy(update={"item": row.item.model_copy(update={"row": {"id": row.item.id}})}) for row in graded(3)
+    ]
+    run, file = write_results(tmp_path / "lvb", MANIFEST, rows), tmp_path / "submission.json"
+    asked = ["--export", "longvideobench_test", str(file)]
+    done = CliRunner().invoke(app, ["report", str(run.path), *asked])
+    assert done.exit_code == 0, done.output
+    assert json.loads(file.read_text()) == {"i0": "A", "i1": "A", "i2": ""}
+    two = CliRunner().invoke(app, ["report", *(str(one.path) for one in runs), *asked])
+    assert two.exit_code == 2 and "one run" in two.stderr
+
+
 def test_the_list_names_benchmarks_presets_rules_and_formats() -> None:
     parts = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
     assert {"v2p_bench", "world"} <= set(parts["benchmark"]) and "videoseeker" in parts["preset"]
