@@ -136,6 +136,8 @@ def _figures(facts: Mapping[str, Any]) -> dict[tuple[str, str], Cell]:
     """Every figure of a run by section and name."""
     own = {**facts, "score": facts["headline"]}
     found: dict[tuple[str, str], Cell] = {("score", "all items, strict"): _part(own)}
+    if facts["at_most"] > facts["headline"]:
+        found["score", "were all that the judge failed on right"] = Number(facts["at_most"])
     if facts["answered_only"]:
         found["score", "those answered"] = _part(facts["answered_only"])
     if facts["defect_free"] and facts["defect_free"]["n"] != facts["n"]:

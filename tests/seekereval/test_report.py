@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from seekerdata.errors import SeekerError
 from seekereval.cli import app
-from seekereval.item import Call, Graded, Item
+from seekereval.item import Call, Graded, Item, State
 from seekereval.plots import write_plots
 from seekereval.report import Number, comma_separated, drawn, facts_of, latex, markdown, report
 from seekereval.results import Results, leaves, read_results, write_results
@@ -113,6 +113,13 @@ def test_a_score_without_known_defects_is_there_where_it_differs(
     table = report([write_results(tmp_path / "run", MANIFEST, rows)])
     named = [line.name for line in table.lines if line.section == "score" and line.name != "those answered"]
     assert named == ["all items, strict", "without known defects"][:figures]
+
+
+def test_what_a_failed_judge_may_have_cost_is_said(tmp_path: Path) -> None:
+    rows = graded(4, right=2)
+    rows[3] = rows[3].model_copy(update={"state": State.JUDGE_FAILED})
+    table = report([write_results(tmp_path / "run", MANIFEST, rows)])
+    assert {line.name: line.cells for line in table.lines}["were all that the judge failed on right"] == (Number(75.0),)
 
 
 def test_scores_counts_and_rates_are_written_apart() -> None:
