@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -206,6 +207,7 @@ def test_after_a_kill_no_finished_item_is_asked_again(
         first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         while sum(case(request) >= 5 for request in list(server.requests)) < 2:  # both places wait for the server
             assert first.poll() is None, first.communicate()[1].decode()
+            time.sleep(0.02)
         first.send_signal(signal.SIGKILL)
         first.communicate()
         killed, before = True, len(server.requests)
