@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, shared
+from material import ROOT, shared
 from servers.annotator import Annotator, Known
 from servers.openai_server import ChatServer
 from typer.testing import CliRunner

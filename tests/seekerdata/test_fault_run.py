@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from clips import make_clip
-from conftest import ROOT
+from material import ROOT
 from servers.annotator import FAULTS, Annotator, Faults, Known, role_of
 from servers.openai_server import ChatServer, Request
 from typer.testing import CliRunner

@@ -16,7 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from clips import make_clip
-from conftest import shared
+from material import shared
 from servers.loopback import Dropped, Refused, Stalled
 from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
