@@ -126,9 +126,8 @@ def unlike_prompt(row: Any, encoder: Encoder, processor: "ProcessorMixin") -> st
     sizes = iter([b["size_wh"] for turn in opening for b in turn["content"] if b["type"] == "image"])
     for block in (block for turn in turns for block in turn["content"] if block["type"] == "image"):
         block["image"] = PIL.Image.new("RGB", tuple(next(sizes)))
-    tools = [getattr(VideoTools(), name) for name in tool_names(VideoTools)]
     shown = processor.apply_chat_template(
-        [turns], tools=tools, add_generation_prompt=True, tokenize=True, return_dict=True
+        [turns], tools=_environment_tools(), add_generation_prompt=True, tokenize=True, return_dict=True
     )["input_ids"][0]
     ids = [int(token) for token in encoded.ids[: len(shown)]]
     if ids != [int(token) for token in shown]:
@@ -159,7 +158,7 @@ def estimate(model: Any, recipe: SftRecipe, settings: Any, longest: int) -> tupl
     found["sum"] = sum(found.values())
     assumptions = [
         f"a batch of {settings.per_device_train_batch_size} rows of {longest} tokens, the longest there is",
-        "AdamW keeps two numbers for each that is trained, as wide as the weights",
+        "AdamW keeps two numbers for each that is trained, as wide as the weights (DeepSpeed: 12 bytes for each)",
         f"a layer keeps 17 numbers of {computed} bytes for each token and hidden unit (no attention scores)",
         "checkpointing keeps one of them for each layer"
         if checkpointed
@@ -198,6 +197,16 @@ def _all(recipe: SftRecipe) -> Any:
 
     data = load(recipe.data)
     return parted(data, recipe.held_out_share)[0] if recipe.held_out_share else data
+
+
+def _environment_tools() -> list[dict[str, Any]]:
+    """The tools as transformers describes them for TRL; what one returns is not part of what a model is told."""
+    from transformers.utils import get_json_schema
+
+    schemas = [get_json_schema(getattr(VideoTools(), name)) for name in tool_names(VideoTools)]
+    for schema in schemas:
+        schema["function"].pop("return", None)
+    return schemas
 
 
 def _spoken_before(messages: Sequence[Any], place: int) -> bool:

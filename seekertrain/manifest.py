@@ -117,10 +117,12 @@ LAST = ("loss", "eval_loss", "mean_token_accuracy", "eval_mean_token_accuracy", 
 
 def write_card(out: Path, manifest: Mapping[str, Any]) -> None:
     """`model/README.md` from the manifest, with the curve beside it."""
-    shown = {k: v for k, v in manifest["recipe"].items() if k != "out"}
+    shown = _without_folders({k: v for k, v in manifest["recipe"].items() if k != "out"})
     recipe = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=100)
     base = manifest["model"]["path"]
-    card = template("model.md.jinja").render(m=manifest, recipe=recipe, base=None if Path(base).exists() else base)
+    card = template("model.md.jinja").render(
+        m=_without_folders(manifest), recipe=recipe, base=None if Path(base).exists() else base
+    )
     if (out / "loss.png").exists():
         write_atomically(out / "model" / "loss.png", (out / "loss.png").read_bytes())
     write_atomically(out / "model" / "README.md", card.encode())
@@ -149,6 +151,14 @@ def public(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         k: public(v) if isinstance(v, dict) else v for k, v in facts.items() if not k.endswith("token") or v is None
     }
+
+
+def _without_folders(facts: Any) -> Any:
+    """Settings as a card shows them: of an absolute path its last two names, for the rest is this machine's."""
+    if isinstance(facts, dict):
+        return {key: _without_folders(value) for key, value in facts.items()}
+    absolute = isinstance(facts, str) and facts.startswith("/")
+    return "/".join(Path(facts).parts[-2:]) if absolute else facts
 
 
 def write(out: Path, manifest: Mapping[str, Any]) -> None:

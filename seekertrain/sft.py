@@ -5,6 +5,7 @@ Loss on the model's own turns only. The same command again goes on from the last
 
 import json
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -174,10 +175,12 @@ def trainer_config(recipe: SftRecipe) -> Any:
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "remove_unused_columns": False,
         "prediction_loss_only": True,
-        "include_num_input_tokens_seen": "non_padding",
+        "include_num_input_tokens_seen": "all" if recipe.packing else "non_padding",
         "disable_tqdm": True,
     }
-    return build(SFTConfig, "trainer", values | ours)
+    with warnings.catch_warnings():  # its new name is unknown to older releases that we support
+        warnings.filterwarnings("ignore", "`gradient_checkpointing", FutureWarning)
+        return build(SFTConfig, "trainer", values | ours)
 
 
 def assemble(recipe: SftRecipe, settings: Any, tell: Tell) -> Any:
@@ -219,15 +222,18 @@ def prepare(recipe: SftRecipe, encoder: "Encoder") -> tuple[Rows, Rows | None]:
         held = load(recipe.held_out)
         if both := set(data["id"]) & set(held["id"]):
             raise SeekerError(f"held_out: {len(both)} of its rows are trained on too, such as {min(both)}")
-    rows = measured(data, encoder, recipe.data.videos())
+    rows = _some(measured(data, encoder, recipe.data.videos()), recipe.data)
+    if held is None:
+        return rows, None
+    source = recipe.held_out or recipe.data
+    return rows, _some(measured(held, encoder, source.videos()), source)
+
+
+def _some(rows: Rows, data: Data) -> Rows:
     if not len(rows):
-        raise SeekerError(
-            f"{recipe.data.path}: no row can be trained on: {rows.facts()['left_out']}, such as "
-            f"{rows.left_out[0].reason}"
-            if rows.left_out
-            else f"{recipe.data.path}: no rows"
-        )
-    return rows, None if held is None else measured(held, encoder, (recipe.held_out or recipe.data).videos())
+        reason = f": {rows.left_out[0].reason}" if rows.left_out else ""
+        raise SeekerError(f"{data.path}: none of {len(rows.left_out)} rows can be used, the first{reason}")
+    return rows
 
 
 def load_model(settings: Model) -> Any:
@@ -238,7 +244,9 @@ def load_model(settings: Model) -> Any:
     """
     import torch
     from transformers import AutoModelForImageTextToText
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     dtype = settings.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
     try:
         return AutoModelForImageTextToText.from_pretrained(
