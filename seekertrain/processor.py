@@ -66,7 +66,9 @@ def model_type(model: str, revision: str | None = None) -> str:
         config, _ = PreTrainedConfig.get_config_dict(model, revision=revision)
     except (OSError, ValueError) as error:
         raise SeekerError(f"{model}: no model can be read there: {' '.join(str(error).split())[:200]}") from None
-    return str(config.get("model_type", ""))
+    if "model_type" not in config:
+        raise SeekerError(f"{model}: no model can be read there: it has no config.json that names its model_type")
+    return str(config["model_type"])
 
 
 def training_template(processor: "ProcessorMixin") -> str:
