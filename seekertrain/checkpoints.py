@@ -1,6 +1,5 @@
 """Checkpoint: a folder from which training goes on. One whose writing was killed is passed over: its files tell."""
 
-import errno
 import json
 import re
 import shutil
@@ -15,6 +14,10 @@ from seekerdata.workspace import OUT_OF_SPACE
 
 STATE = "trainer_state.json"
 """The file that the trainer writes last."""
+WEIGHTS = ("model", "adapter_model", "pytorch_model", "mp_rank")
+"""How files of weights begin; those of FSDP's shards end in .distcp."""
+TORCH_SAYS = ("inline_container", "iostream error", "PytorchStreamWriter", "No space left", "os error 28")
+"""Words of torch's and safetensors' own errors when a file cannot be written to its end."""
 
 
 def last_whole(folder: Path, tell: Callable[[str], None] = lambda line: None) -> Path | None:
@@ -41,7 +44,7 @@ def torn(folder: Path, step: int) -> str:
     if state.get("global_step") != step:
         return f"{STATE} is of step {state.get('global_step')}"
     files = [path for path in folder.rglob("*") if path.is_file()]
-    if not any(path.suffix in {".safetensors", ".bin", ".distcp", ".pt"} for path in files):
+    if not any(path.name.startswith(WEIGHTS) or path.suffix == ".distcp" for path in files):
         return "no weights"
     if not list(folder.glob("rng_state*.pth")):
         return "no state of the random numbers"
@@ -88,11 +91,9 @@ def room_for_checkpoints(folder: Path) -> Iterator[None]:
             raise
         raise _no_room(folder, error.strerror or "") from None
     except (RuntimeError, SafetensorError) as error:
-        words = str(error)
-        full = "PytorchStreamWriter failed writing" in words or "basic_ios::clear" in words
-        if not full and f"os error {errno.ENOSPC}" not in words and "No space left" not in words:
+        if not any(word in str(error) for word in TORCH_SAYS):
             raise
-        raise _no_room(folder, words.splitlines()[0]) from None
+        raise _no_room(folder, str(error).splitlines()[0]) from None
 
 
 def _inside(name: str | bytes | None, folder: Path) -> bool:
