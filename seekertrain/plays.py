@@ -87,8 +87,7 @@ class Plays(TrainerCallback):
             "plays_right": sum(right) / len(right),
             "plays_looked": sum(bool(p.calls) for p in plays) / len(plays),
         }
-        if self.trainer is not None:
-            Trainer.log(self.trainer, dict(shares))  # not TRL's, which would end its running means here
+        self._log(shares)
         if not state.is_world_process_zero:
             return
         stem = self.out / "rollouts" / f"step-{state.global_step:06d}"
@@ -98,6 +97,14 @@ class Plays(TrainerCallback):
         facts = {"step": str(state.global_step), "plays": str(len(plays)), "right": f"{shares['plays_right']:.1%}"}
         title = f"{self.out.name}, step {state.global_step}"
         write_page(stem.with_suffix(".html"), title, facts, [], exhibits, dimensions=DIMENSIONS)
+
+    def _log(self, shares: dict[str, float]) -> None:
+        """Logged as the trainer logs, without ending TRL's running means or taking the place of this step's loss."""
+        if self.trainer is None:
+            return
+        due = self.trainer.control.should_log
+        Trainer.log(self.trainer, shares)
+        self.trainer.control.should_log = due
 
     def _exhibit(self, row: Row, sample: Any, play: Trajectory) -> Exhibit:
         video = Video(self.videos / row["video_path"])

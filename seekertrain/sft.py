@@ -164,8 +164,8 @@ def trainer_config(recipe: SftRecipe) -> Any:
 
     from seekertrain.trainer_settings import build, check_machine, for_machine
 
-    check_machine(recipe.trainer, recipe.model.attention)
     values = TRAINER | for_machine(recipe.trainer)
+    check_machine(values, recipe.model.attention)
     if recipe.held_out or recipe.held_out_share:
         values.setdefault("eval_strategy", "epoch")
     ours = {

@@ -42,6 +42,10 @@ OURS_IN_SFT = OURS | dict.fromkeys(
 )
 
 
+REPORTS = ("tensorboard", "wandb", "trackio")
+"""Where losses may be sent, by the names of the packages."""
+
+
 def checked(kind: type, values: Mapping[str, Any], ours: Mapping[str, str]) -> dict[str, Any]:
     """A recipe's keys for `kind`, numbers read as numbers (YAML takes `1e-5` for a word).
 
@@ -93,6 +97,10 @@ def check_machine(values: Mapping[str, Any], attention: str) -> None:
     for key in ("bf16", "fp16", "tf32", "bf16_full_eval", "fp16_full_eval"):
         if values.get(key) and not gpu and not values.get("use_cpu"):
             raise SeekerError(f"trainer.{key}: there is no GPU here; leave it out, or set trainer.use_cpu")
+    wanted = values.get("report_to") or ()
+    for name in {wanted} if isinstance(wanted, str) else wanted:
+        if name in REPORTS and importlib.util.find_spec(name) is None:
+            raise SeekerError(f"trainer.report_to: {name} is not installed; install it, or report_to: none")
     if attention.startswith("flash"):
         if not gpu:
             raise SeekerError(f"model.attention: {attention} needs a GPU and there is none here; use sdpa")

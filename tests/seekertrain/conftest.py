@@ -1,7 +1,7 @@
 """Fixtures of the training side: tiny models of both families, trajectories of noise in the dataset's columns."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,16 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 torch.set_num_threads(1)
 
 Row = dict[str, Any]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `datasets` writes beside the datasets goes where tests write."""
+    import datasets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("arrow"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,16 +13,6 @@ from seekertrain.batch import Collator, Encoder
 from seekertrain.feed import Feed
 from seekertrain.processor import load_processor
 from seekertrain.rows import ByLength, Data, Rows, load, measured, parted, questions, spread
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What `datasets` writes beside the datasets goes where tests write."""
-    import datasets
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("arrow"))
-        yield
 
 
 @pytest.fixture(scope="session")
