@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seekerdata.cli import Changes, Json, Out, user_errors
+from seekerdata.errors import SeekerError
 
 if TYPE_CHECKING:
     from seekertrain.check import Report
@@ -119,7 +120,12 @@ def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "SftReci
     from seekerdata.recipe import load_recipe
     from seekertrain.sft import SftRecipe
 
-    return load_recipe(SftRecipe, path, [*(changes or ()), *([f"out={json.dumps(str(out))}"] if out else ())])
+    try:
+        return load_recipe(SftRecipe, path, [*(changes or ()), *([f"out={json.dumps(str(out))}"] if out else ())])
+    except SeekerError:
+        if _first():
+            raise
+        raise typer.Exit(2) from None  # the same mistake in every process: one tells it
 
 
 def _first() -> bool:

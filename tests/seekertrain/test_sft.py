@@ -11,37 +11,9 @@ import torch
 import yaml
 
 from seekerdata.errors import SeekerError
-from seekerdata.recipe import load_recipe
 from seekertrain.sft import SftRecipe, load_model, train, trainer_config
 
 Make = Callable[..., SftRecipe]
-
-
-@pytest.fixture(scope="session")
-def recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Makes recipes of four steps on the smallest world; keys are dotted, as in `--set`."""
-    values = {
-        "name": "small",
-        "model": str(tiny),
-        "data": str(run / "dataset"),
-        "held_out_share": 0.3,
-        "trainer": {
-            "max_steps": 4,
-            "per_device_train_batch_size": 2,
-            "learning_rate": 1e-3,
-            "logging_steps": 1,
-            "save_steps": 2,
-            "use_cpu": True,
-            "gradient_checkpointing": False,
-        },
-    }
-
-    def make(out: Path, *changes: str) -> SftRecipe:
-        file = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
-        file.write_text(yaml.safe_dump(values | {"out": str(out)}))
-        return load_recipe(SftRecipe, file, changes)
-
-    return make
 
 
 @pytest.fixture(scope="module")
