@@ -96,6 +96,17 @@ def test_a_finished_run_is_not_trained_again_and_no_other_run_takes_its_folder(t
         train(recipe(trained, "trainer.learning_rate=1.0"))
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_fills_up_while_a_checkpoint_is_written_is_one_line(
+    trained: Path, recipe: Make, tmp_path: Path
+) -> None:
+    torn = tmp_path / "run" / "checkpoints" / "checkpoint-1"
+    torn.mkdir(parents=True)
+    (torn / "optimizer.pt").symlink_to("/dev/full")
+    with pytest.raises(SeekerError, match=r"cannot write a checkpoint to .*; make room, the same command then starts"):
+        train(recipe(tmp_path / "run", "trainer.max_steps=1", "trainer.save_steps=1"))
+
+
 def test_packed_rows_give_the_losses_of_padded_ones(trained: Path, recipe: Make, tmp_path: Path) -> None:
     train(recipe(tmp_path / "run", "packing=true", "trainer.max_steps=2", "trainer.lr_scheduler_type=constant"))
     train(recipe(tmp_path / "padded", "trainer.max_steps=2", "trainer.lr_scheduler_type=constant"))
