@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import PIL.Image
 
 from seekerdata.tools import VideoTools, tool_names
+from seekertrain.assembly import prepare, trainer_config
 from seekertrain.batch import Encoded, Encoder, chat
 from seekertrain.parts import freeze, lora_config, parameters
 from seekertrain.rows import ByLength, Rows, measured, spread
-from seekertrain.sft import SftRecipe, prepare, trainer_config
+from seekertrain.sft import SftRecipe
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin

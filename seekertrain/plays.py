@@ -62,7 +62,8 @@ class Plays(TrainerCallback):
         from seekertrain.player import Player, play_all
 
         self._last = state.global_step
-        player = Player(model=model, processor=self.processor, max_new_tokens=self.settings.max_new_tokens)
+        sizes = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
+        player = Player(model=model, processor=self.processor, **sizes)
         mine = range(args.process_index, len(self.rows), args.world_size)
         played: list[tuple[int, Trajectory | str]] = []
         try:

@@ -11,7 +11,8 @@ import torch
 import yaml
 
 from seekerdata.errors import SeekerError
-from seekertrain.sft import SftRecipe, load_model, train, trainer_config
+from seekertrain.assembly import load_model, trainer_config
+from seekertrain.sft import SftRecipe, train
 
 Make = Callable[..., SftRecipe]
 
@@ -114,6 +115,24 @@ def test_packed_rows_give_the_losses_of_padded_ones(trained: Path, recipe: Make,
         assert packed == pytest.approx(padded, rel=1e-3)
 
 
+def test_a_warm_up_on_looks_comes_first_and_once(recipe: Make, tmp_path: Path) -> None:
+    made = recipe(tmp_path / "run", "warm_up={trainer: {max_steps: 2}}", "trainer.max_steps=1")
+    train(made)
+    first, second = (json.loads((tmp_path / "run" / p / "manifest.json").read_text()) for p in ("warm_up", "."))
+    assert (first["steps"], second["steps"]) == (2, 1)
+    assert first["data"]["rows"] > second["data"]["rows"], "each look is a row"
+    assert first["data"]["tokens"]["max"] < second["data"]["tokens"]["p50"]
+    assert first["finished"] <= second["started"]
+    untouched = (tmp_path / "run" / "warm_up" / "manifest.json").read_bytes()
+    told: list[str] = []
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "manifest.json").unlink()
+    before = losses(tmp_path / "run")
+    train(made, told.append)
+    assert "warm_up holds this run, finished" in told[0] and losses(tmp_path / "run") == before
+    assert (tmp_path / "run" / "warm_up" / "manifest.json").read_bytes() == untouched
+
+
 def test_frozen_parts_and_adapters(recipe: Make, tiny: Path, tmp_path: Path) -> None:
     train(recipe(tmp_path / "run", "lora={r: 4}", "freeze=[vision]", "trainer.max_steps=1"))
     config = json.loads((tmp_path / "run" / "model" / "adapter_config.json").read_text())
@@ -134,6 +153,7 @@ def test_frozen_parts_and_adapters(recipe: Make, tiny: Path, tmp_path: Path) -> 
         ("lora.rank=4", "lora.rank: unknown key"),
         ("freeze=[eyes]", "freeze.0: "),
         ("model.pat=x", "model.pat: unknown key, did you mean 'path'?"),
+        ("warm_up={trainer: {max_step: 3}}", "warm_up.trainer.max_step: unknown key, did you mean 'max_steps'?"),
         ("held_out=elsewhere", "held_out and held_out_share are two ways"),
         ("held_out_share=1.5", "held_out_share: Input should be less than 1"),
     ],
