@@ -21,7 +21,7 @@ from seekerdata.sample import Sample
 from seekerdata.stage import Item
 from seekerdata.tools import tool_schemas
 from seekerdata.trajectory import Image, Turn
-from seekerdata.video import Video
+from seekerdata.video import FrameCache, Video
 from seekerdata.workspace import Workspace, encode_jpeg
 
 CONFIGS = ("qa", "sft", "rl")
@@ -150,12 +150,13 @@ def messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
     ]
 
 
-def pictures(row: dict[str, Any], video_root: Path) -> list[PIL.Image.Image]:
+def pictures(row: dict[str, Any], video_root: Path, cache: FrameCache | None = None) -> list[PIL.Image.Image]:
     """The pictures of an `sft` or `rl` row, one for each image block in order.
 
     Args:
         row: as `load_dataset` gives it.
         video_root: the folder that `video_path` is relative to; not opened when frames are embedded.
+        cache: shares decoded frames with the other rows of a video.
 
     Raises:
         ItemError: a video is missing or gives other pixels than were recorded.
@@ -164,7 +165,7 @@ def pictures(row: dict[str, Any], video_root: Path) -> list[PIL.Image.Image]:
         return list(row["images"])
     turns = row["messages"] if "messages" in row else row["prompt"]
     blocks = [block for turn in turns for block in turn["content"] if block["type"] == "image"]
-    video = Video(video_root / row["video_path"])
+    video = Video(video_root / row["video_path"], cache=cache)
     prompts = {"prompt_1": PromptFrame(row["image"], row["frame_time_s"])}
     return materialise([Image(**block) for block in blocks], video, prompts)
 

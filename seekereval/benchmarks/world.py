@@ -21,7 +21,7 @@ from seekereval.playing import TRUTH
 __all__ = ["World"]
 
 
-SHARES = {shape: 13 - (n > 5) for n, shape in enumerate(SHAPES)}
+SHARES = {shape: 26 - (n > 3) for n, shape in enumerate(SHAPES)}
 """Items of every shape in the default world."""
 
 
@@ -34,12 +34,16 @@ class _Travelling(BaseModel):
 
 
 class World(Benchmark):
-    """Made clips with marked things: four options, every truth known, nothing to download."""
+    """Made clips with marked things: four options, every truth known, nothing to download.
 
-    version = 1
+    Every question is asked twice, of a thing and of its look-alike, with another answer: who does not look at the mark
+    is right in one of two at best.
+    """
+
+    version = 2
 
     clips: int = Field(34, ge=1)
-    """How many clips; at level 3 each has three questions."""
+    """How many clips; at level 3 each has six questions."""
     level: int = Field(3, ge=1, le=4)
     """How hard and how large, as seekerdata's source has it."""
     seed: int = Field(2026, ge=0)
@@ -57,7 +61,7 @@ class World(Benchmark):
 
     @property
     def counts(self) -> tuple[Count, ...]:
-        return (Count("as made", 102, {"shape": SHARES}, videos=34),) if self == World() else ()
+        return (Count("as made", 204, {"shape": SHARES}, videos=34),) if self == World() else ()
 
     @property
     def fixtures(self) -> list[dict[str, Any]]:
@@ -72,7 +76,9 @@ class World(Benchmark):
 
     @property
     def _source(self) -> Any:
-        return make("sources", {"use": "world", "videos": self.clips, "level": self.level, "seed": self.seed})
+        settings = {"use": "world", "videos": self.clips, "level": self.level, "seed": self.seed}
+        asked_about = make("sources", settings).settings().plans
+        return make("sources", settings | {"questions_per_video": 2 * asked_about})
 
     def rows(self, data: Path) -> list[dict[str, Any]]:
         """Every question with its truth; what is not made yet is made now, in half a minute for the default."""

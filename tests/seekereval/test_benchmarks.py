@@ -475,7 +475,12 @@ def test_a_play_with_subtitles_shows_them_between_its_frames(tmp_path: Path, sta
 def test_world_is_made_once_played_by_the_expert_and_goes_on_after_a_kill(tmp_path: Path) -> None:
     which = benchmark("world:clips=2,level=2")
     items = which.items(tmp_path)
-    assert len(items) == 4 and {len(item.options) for item in items} == {4}
+    assert len(items) == 8 and {len(item.options) for item in items} == {4}
+    samples = [sample_of(item, tmp_path) for item in items]
+    asked = Counter((sample.video.path, sample.text_question) for sample in samples)
+    assert set(asked.values()) == {2}, "every question is asked of a thing and of its look-alike"
+    answers = {(sample.video.path, sample.text_question, sample.answer_text) for sample in samples}
+    assert len(answers) == 8, "their answers differ"
     for item in items:
         assert item.evidence_s and len(item.marked_frames) == 1 and (tmp_path / item.marked_frames[0]).is_file()
         sample, (marked,), (raw,) = (

@@ -320,7 +320,7 @@ def test_our_own_players_need_no_key_and_no_network(
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, done.output
         facts = json.loads(done.stdout)
-        assert facts["states"]["answered"] == facts["n"] == 3
+        assert facts["states"]["answered"] == facts["n"] == 6
         scores[player] = facts["headline"]
     assert scores["expert"] == 100.0 and max(scores["random"], scores["blind"]) < 100.0
 

@@ -1,0 +1,95 @@
+"""Fixtures of the training side: tiny models of both families, trajectories of noise in the dataset's columns."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from seekerdata.tools import tool_schemas
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+torch.set_num_threads(1)
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Qwen3-VL, not trained."""
+    from seekertrain.tiny import init_tiny
+
+    folder = tmp_path_factory.mktemp("tiny")
+    init_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny25(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Qwen2.5-VL, not trained, with its family's own chat template, which knows no tools."""
+    from transformers import AutoTokenizer, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+    from trl.chat_template_utils import qwen2_5_vl_chat_template
+
+    folder = tmp_path_factory.mktemp("tiny25")
+    config = json.loads((tiny / "config.json").read_text())
+    ids = {key: config[key] for key in config if key.endswith("_token_id")}
+    text = {key: value for key, value in config["text_config"].items() if key != "model_type"}
+    sizes = {key: config["vision_config"][key] for key in ("depth", "hidden_size", "num_heads", "patch_size")}
+    vision = {**sizes, "out_hidden_size": text["hidden_size"], "fullatt_block_indexes": [1], "intermediate_size": 128}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=vision, **ids))
+    model.save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    tokenizer.chat_template = qwen2_5_vl_chat_template
+    tokenizer.save_pretrained(folder)
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        if (tiny / name).is_file():
+            (folder / name).write_text((tiny / name).read_text())
+    return folder
+
+
+def stamped(sizes: list[tuple[int, int]], first_s: float = 0.0) -> list[Row]:
+    """Blocks of stamped frames of these sizes."""
+    shown: list[Row] = []
+    for n, size in enumerate(sizes):
+        shown += [{"type": "text", "text": f"<{first_s + n:.1f} seconds>"}, {"type": "image", "size_wh": size}]
+    return shown
+
+
+def said(role: str, content: list[Row] | str, call: Row | None = None, loss: bool = True) -> Row:
+    """A message in the dataset's columns."""
+    blocks = [{"type": "text", "text": content}] * bool(content) if isinstance(content, str) else content
+    calls = [{"id": "call_1", "type": "function", "function": call}] if call else []
+    return {"role": role, "content": blocks, "tool_calls": calls, "loss": loss and role == "assistant"}
+
+
+@pytest.fixture(scope="session")
+def trajectory() -> Callable[..., Row]:
+    """Makes `sft` rows with pictures of noise: an overview, a look at the mark, crops, an answer."""
+
+    def make(name: str, crops: int = 1, side: int = 56, refused: bool = False, thought: str = "I look.") -> Row:
+        overview, mark, crop = [(side, side)] * 3, [(2 * side, side)], [(side, side + 28)] * 4
+        messages = [
+            said("system", "You answer a question about one thing in a video."),
+            said("user", [*stamped(overview), {"type": "text", "text": "Question: What colour?"}]),
+        ]
+        if refused:
+            wrong = {"name": "view_visual_prompt", "arguments": {"frame_path": "video"}}
+            messages += [said("assistant", "<think>Wrong.</think>", wrong, loss=False), said("tool", "Error: no.")]
+        view = {"name": "view_visual_prompt", "arguments": {"frame_path": "prompt_1"}}
+        messages += [said("assistant", f"<think>{thought}</think>", view), said("tool", stamped(mark, 4.0))]
+        sizes = overview + mark
+        for n in range(crops):
+            span = {"name": "crop_video", "arguments": {"video_path": "video", "start_time": n, "end_time": n + 0.5}}
+            messages += [said("assistant", "", span), said("tool", stamped(crop, n))]
+            sizes += crop
+        messages.append(said("assistant", "<think>It is red.</think>\n<answer>A</answer>"))
+        rng = np.random.default_rng(len(name))
+        pictures = [PIL.Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for w, h in sizes]
+        return {"id": name, "messages": messages, "tools": tool_schemas(), "images": pictures}
+
+    return make
