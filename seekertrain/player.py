@@ -6,8 +6,9 @@ It renders a conversation exactly as training does, so that a model meets when i
 import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from seekerdata.dataset import messages
@@ -16,9 +17,12 @@ from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rol
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
+from seekertrain.batch import chat
+from seekertrain.patches import grid_of, patchify
+from seekertrain.processor import IMAGE, NEVER_SAID
 
-NEVER = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<|im_start|>")
-"""Tokens a model must not write: they would stand for pictures that are not there, or for another speaker."""
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class _Asked(NamedTuple):
@@ -70,8 +74,7 @@ class Player(Policy):
         import torch
 
         tokenizer = self.processor.tokenizer
-        inputs = _inputs(self.processor, conversations)
-        inputs = {name: value.to(self.model.device) for name, value in inputs.items()}
+        inputs = self._inputs(conversations)
         chosen = {"do_sample": True, "temperature": self.temperature} if self.temperature else {"do_sample": False}
         training = self.model.training
         self.model.eval()
@@ -80,7 +83,7 @@ class Player(Policy):
                 **inputs,
                 **chosen,
                 max_new_tokens=self.max_new_tokens,
-                suppress_tokens=[tokenizer.convert_tokens_to_ids(token) for token in NEVER],
+                suppress_tokens=[tokenizer.convert_tokens_to_ids(token) for token in NEVER_SAID],
                 pad_token_id=tokenizer.pad_token_id,
                 eos_token_id=tokenizer.eos_token_id,
             )
@@ -88,57 +91,41 @@ class Player(Policy):
         new = written[:, inputs["input_ids"].shape[1] :]
         return [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
 
+    def _inputs(self, conversations: Sequence[Conversation]) -> "dict[str, Tensor]":
+        """The conversations as a batch that is padded on the left, ready for the next turn."""
+        import torch
 
-def _inputs(processor: Any, conversations: Sequence[Conversation]) -> dict[str, Any]:
-    import numpy as np
-    import torch
+        tokenizer, settings = self.processor.tokenizer, self.processor.image_processor
+        shown = [[c.pictures[image] for turn in c.turns for image in turn.images] for c in conversations]
+        grids = [[grid_of(picture.size, settings) for picture in pictures] for pictures in shown]
+        rows = [self._tokens(*pair) for pair in zip(conversations, grids, strict=True)]
+        ids = np.full((len(rows), max(map(len, rows))), tokenizer.pad_token_id)
+        mask = np.zeros_like(ids)
+        for n, row in enumerate(rows):
+            ids[n, -len(row) :], mask[n, -len(row) :] = row, 1
+        kinds = (ids == tokenizer.convert_tokens_to_ids(IMAGE)).astype(np.int64)
+        named = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": kinds}
+        found = {name: torch.from_numpy(values) for name, values in named.items()}
+        if pictures := [picture for some in shown for picture in some]:
+            found["pixel_values"] = patchify(pictures, settings)
+            found["image_grid_thw"] = torch.tensor([grid for some in grids for grid in some])
+        return {name: value.to(self.model.device) for name, value in found.items()}
 
-    tokenizer = processor.tokenizer
-    pad = tokenizer.convert_tokens_to_ids("<|image_pad|>")
-    rows, pictures = [], []
-    for c in conversations:
-        shown = [c.pictures[i] for t in c.turns for i in t.images]
-        pictures += shown
-        text = _plain(messages(c.turns))
-        ids = np.array(
-            tokenizer.apply_chat_template(
-                text, tools=c.schemas or None, add_generation_prompt=True, tokenize=True, return_dict=True
-            )["input_ids"]
+    def _tokens(self, conversation: Conversation, grids: Sequence[tuple[int, int, int]]) -> np.ndarray:
+        """One conversation up to the next turn, every picture as many tokens as the model has features for it."""
+        tokenizer = self.processor.tokenizer
+        said = tokenizer.apply_chat_template(
+            chat(messages(conversation.turns)),
+            tools=conversation.schemas or None,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
         )
-        rows.append(np.repeat(ids, np.where(ids == pad, 4, 1)))
-    seen = processor.image_processor(images=pictures, return_tensors="pt")
-    length = max(map(len, rows))
-    ids = np.full((len(rows), length), tokenizer.pad_token_id)
-    mask = np.zeros_like(ids)
-    for i, row in enumerate(rows):
-        ids[i, length - len(row) :] = row
-        mask[i, length - len(row) :] = 1
-    ids = torch.from_numpy(ids)
-    return {
-        "input_ids": ids,
-        "attention_mask": torch.from_numpy(mask),
-        "mm_token_type_ids": (ids == pad).int(),
-        "pixel_values": seen["pixel_values"],
-        "image_grid_thw": seen["image_grid_thw"],
-    }
-
-
-def _plain(turns: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    kept = []
-    for turn in turns:
-        content = [{"type": b["type"], **({"text": b["text"]} if b["type"] == "text" else {})} for b in turn["content"]]
-        message = {"role": turn["role"], "content": content}
-        if turn["tool_calls"]:
-            message["tool_calls"] = turn["tool_calls"]
-        kept.append(message)
-    return kept
-
-
-class Played(NamedTuple):
-    """One row as it was played; `right` by letter or by the very words."""
-
-    sample: Sample
-    trajectory: Trajectory
+        ids = np.array(said["input_ids"], dtype=np.int64)
+        counts = np.ones(len(ids), dtype=np.int64)
+        merged = int(self.processor.image_processor.merge_size) ** 2
+        counts[ids == tokenizer.convert_tokens_to_ids(IMAGE)] = [int(np.prod(grid)) // merged for grid in grids]
+        return np.repeat(ids, counts)
 
 
 def play_all(
