@@ -36,11 +36,10 @@ TAGS = ("think", "tool_call", "tool_response", "answer")
 """Their opening and closing tags are one token each, and not special: they are read back from what is generated."""
 
 WORDS = """
-<0.0 seconds> At 0.0 s From 0.0 s to 0.0 s: left. right. red. green. blue. yellow. orange. purple. pink. grey. white.
+<0.0 seconds> At 0.0 s From 0.0 s to 0.0 s: left red, right blue. It is on the left: green. yellow. orange. pink. white.
 The video is video (10.0 s). The visual prompt frame is prompt_1.
-Question: What colour does the target flash? the circle the square the triangle
-A. red B. green C. blue D. yellow A. green B. red C. yellow D. blue E. F. G. H.
-I need to see what is marked. The mark at 0.0 s is on the circle on the left. on the right. I look closely.
+Question: What colour does the target flash? the circle the square the triangle. A. B. C. D. E. F. G. H.
+I need to see what is marked. The lime mark at 0.0 s is on the circle on the left. I look closely.
 That call was refused. From 0.0 s to 0.0 s nothing answers the question. Error: is past the end of the video must be
 later than there is no visual prompt frame '' there is: "name": "view_visual_prompt", "arguments": "frame_path":
 "prompt_1" "crop_video" "video_path": "video", "start_time": "end_time": system user assistant
@@ -62,6 +61,7 @@ def init_tiny(folder: Path, seed: int = 0) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen3VLForConditionalGeneration(_config(tokenizer))
+        model.model.visual.pos_embed.weight.data.mul_(8.0)  # as strong as the pixels that they are added to
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
@@ -117,8 +117,8 @@ def _image_processor() -> Any:
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     size = {"shortest_edge": (2 * PATCH) ** 2, "longest_edge": 1280 * (2 * PATCH) ** 2}
-    half = [0.5, 0.5, 0.5]
-    return Qwen2VLImageProcessorPil(patch_size=PATCH, merge_size=2, size=size, image_mean=half, image_std=half)
+    shades = {"image_mean": [0.2] * 3, "image_std": [0.3] * 3}
+    return Qwen2VLImageProcessorPil(patch_size=PATCH, merge_size=2, size=size, **shades)
 
 
 def _tokenizer() -> Any:
