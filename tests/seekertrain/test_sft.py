@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,31 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written_is_one_line(
     (torn / "optimizer.pt").symlink_to("/dev/full")
     with pytest.raises(SeekerError, match=r"cannot write a checkpoint to .*; make room, the same command then starts"):
         train(recipe(tmp_path / "run", "trainer.max_steps=1", "trainer.save_steps=1"))
+
+
+def test_a_mistake_that_a_loading_process_meets_is_one_line_too(run: Path, tiny: Path, tmp_path: Path) -> None:
+    from torch.utils.data import DataLoader
+
+    from seekertrain.batch import Collator, Encoder
+    from seekertrain.feed import Feed
+    from seekertrain.processor import load_processor
+    from seekertrain.rows import Data, load, measured
+    from seekertrain.sft import _run
+
+    class Reader:
+        """Reads batches as the trainer does."""
+
+        def train(self, resume_from_checkpoint: str | None) -> None:
+            list(DataLoader(rows.data, batch_size=2, num_workers=1, collate_fn=feed))
+
+    encoder = Encoder(load_processor(str(tiny)))
+    bare = load(Data(path=str(run / "dataset"))).map(lambda row: {"media": "reference"}, keep_in_memory=True)
+    rows = measured(bare, encoder, run / "videos")
+    assert len(rows) == 10
+    feed = Feed(Collator(encoder), [replace(rows, videos=tmp_path)], tmp_path / "replaced.jsonl")
+    with pytest.raises(SeekerError, match=r"^row world-.* and 9 after it cannot be shown") as caught:
+        _run(Reader(), None)
+    assert "\n" not in str(caught.value)
 
 
 def test_packed_rows_give_the_losses_of_padded_ones(trained: Path, recipe: Make, tmp_path: Path) -> None:
