@@ -1,6 +1,6 @@
-"""What an evaluation costs this side of the wire: CPU of an item, memory of many at once, time to the first call.
+"""What an evaluation costs this side of the wire: CPU of an item, memory of many at once, the first call, a report.
 
-    python bench/evaluating.py [item] [memory] [first]
+    python bench/evaluating.py [item] [memory] [first] [report]
 
 Everything by default. The server is a process of its own that says one thing; ratios are within one run.
 """
@@ -27,9 +27,12 @@ from servers.openai_server import ChatServer, Request, Said
 from seekerdata.models import ModelSettings
 from seekerdata.video import Video
 from seekerdata.workspace import encode_jpeg, jpeg_uri
+from seekereval.benchmark import benchmark
 from seekereval.evaluation import Evaluation
 from seekereval.presets import preset_of
+from seekereval.results import write_results
 from seekereval.run import run
+from seekereval.scoring import grade
 
 NAME = "openai-api/bench/any"
 SIZE = (448, 252)
@@ -40,13 +43,18 @@ def questions(folder: Path, count: int, seconds: float) -> Path:
     clip = make_clip(folder / "videos" / "0.mp4", seconds, fps=2, size=SIZE)
     (folder / "frames").mkdir()
     Image.fromarray(np.full((SIZE[1], SIZE[0], 3), 40, np.uint8)).save(folder / "frames" / "mark.jpg")
+    for n in range(1, count):
+        shutil.copy(clip, folder / "videos" / f"{n}.mp4")
+    return annotated(folder, count, seconds)
+
+
+def annotated(folder: Path, count: int, seconds: float) -> Path:
+    """The annotation file alone."""
     with open(folder / "dataset_info.jsonl", "w") as file:
         for n in range(count):
-            if n:
-                shutil.copy(clip, folder / "videos" / f"{n}.mp4")
             question = f"What is marked in case {n}?\nA: one\nB: two"
             row = {"question": question, "answer": "A", "video_path": f"{n}.mp4", "frame_path": "mark.jpg"}
-            file.write(json.dumps({**row, "duration": seconds, "dimension": 1}) + "\n")
+            file.write(json.dumps({**row, "duration": seconds, "dimension": 1 + n % 7}) + "\n")
     return folder
 
 
@@ -114,16 +122,40 @@ def first() -> None:
         command += ["--data", name, "--out", f"{name}/run", "--mode", "direct", "--json"]
         started = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-        bare = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import inspect_ai, openai"], check=True)
-        bare = time.perf_counter() - bare
+    bare = timed("-c", "import inspect_ai, openai")
     wait = asked[0] - started
     print(f"first call after {wait:.1f} s, {wait / bare:.1f} times the bare import of its packages")
 
 
+def report(count: int = 3000) -> None:
+    """From the command to the table of a run, groups, other tools' readings and intervals included."""
+    said = ["A", "The answer is B.", "<think>It is one of two.</think><answer>A</answer>", "I cannot tell."]
+    with tempfile.TemporaryDirectory() as name:
+        items = benchmark("v2p_bench").items(annotated(Path(name), count, seconds=256))
+        rows = [grade(item, said[n % len(said)]) for n, item in enumerate(items)]
+        asked = {"settings": {"benchmark": "v2p_bench"}}
+        size = (write_results(Path(name), asked, rows).path / "results.jsonl").stat().st_size
+        took = [timed("-m", "seekereval.cli", *words) for words in (["list"], ["report", name])]
+    print(f"report of {count} items ({size / 1e6:.1f} MB)")
+    print(f"  seekereval list, any command  {took[0]:5.1f} s   1.00")
+    print(f"  seekereval report             {took[1]:5.1f} s  {took[1] / took[0]:5.2f}")
+    print(f"  each item beyond the command  {1000 * (took[1] - took[0]) / count:5.2f} ms")
+
+
+def timed(*words: str) -> float:
+    """Seconds of a Python process, the least of three."""
+    took = []
+    for _ in range(3):
+        started = time.perf_counter()
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, *words], check=True, capture_output=True, env=environment)
+        took.append(time.perf_counter() - started)
+    return min(took)
+
+
 def main() -> None:
     os.environ["BENCH_API_KEY"] = "any"
-    parts = {"item": item, "memory": memory, "first": first}
+    parts = {"item": item, "memory": memory, "first": first, "report": report}
     for name in sys.argv[1:] or parts:
         parts[name]()
 

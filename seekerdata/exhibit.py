@@ -24,6 +24,20 @@ _AXIS_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _AXIS_LABELS = 8
 
 
+class Way(NamedTuple):
+    """One of several ways in which an item was asked, its options in one of their orders."""
+
+    state: str
+    options: tuple[str, ...]
+    gold: str
+    """The right letter in this order."""
+    answer: str
+    note: str
+    reply: str
+    shown: bool
+    """Whether the conversation on the page is this one's."""
+
+
 @dataclass(frozen=True)
 class Exhibit:
     """One item on a page.
@@ -32,7 +46,8 @@ class Exhibit:
     missing: ..."). `picture` gives the pixels of a reference in the trajectory; an ItemError it raises is shown in
     the picture's place. `marked` and `raw` are the first visual prompt's frame with and without its mark. `state`
     says what became of the answer where right and wrong are not enough, `note` in one line how it was read, `groups`
-    what the item is in a benchmark's groupings.
+    what the item is in a benchmark's groupings,
+    `ways` how it was asked if that was in several ways.
     """
 
     sample: Sample
@@ -44,6 +59,7 @@ class Exhibit:
     state: str = ""
     note: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass

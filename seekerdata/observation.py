@@ -70,6 +70,12 @@ def look_at_prompt(name: str, prompt: PromptFrame, max_pixels: int | None) -> Ob
     return _stamped(name, [(_resized(prompt.picture, max_pixels), prompt.time_s)], max_pixels)
 
 
+def joined(looks: Sequence[Observation]) -> Observation:
+    """Several looks as one, in order."""
+    pictures = tuple(picture for look in looks for picture in look.pictures)
+    return Observation(tuple(block for look in looks for block in look.blocks), pictures)
+
+
 def materialise(images: Sequence[Image], video: Video, prompts: Mapping[str, PromptFrame]) -> list[PIL.Image.Image]:
     """The pixels that references stand for, made again from the video (in one pass) or the visual prompts.
 

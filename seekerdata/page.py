@@ -220,6 +220,7 @@ def _view(number: int, exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int)
         "raw": pictures.shot(exhibit.raw, RAW_PX),
         "small": pictures.shot(exhibit.marked, INDEX_PX),
         "time": timeline(sample, trajectory),
+        "ways": exhibit.ways,
         "turns": _turns(exhibit, pictures, thumbnail_px),
     }
 

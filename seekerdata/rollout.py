@@ -18,7 +18,7 @@ from seekerdata.control import WHOLE, Control
 from seekerdata.dialect import read_calls
 from seekerdata.instructions import FORMATS, LAST_LOOK, MARKED, NO_LOOK_LEFT, ROLE, Mode, escape_markers, first_turns
 from seekerdata.load import LOOKS, QUESTION_CHARS, TURN_TOKENS, Load, frame_count, frame_tokens, text_tokens
-from seekerdata.observation import Observation, PromptFrame, look_at_prompt, look_at_video
+from seekerdata.observation import Observation, PromptFrame, joined, look_at_prompt, look_at_video
 from seekerdata.plugin import Plugin
 from seekerdata.sample import Sample
 from seekerdata.tools import ToolSettings, VideoTools, call, refusal, tool_schemas
@@ -62,6 +62,19 @@ class RolloutSettings(BaseModel):
         """The frames of the whole video that stand before the question."""
         sampling = fps_capped(self.overview_fps, self.overview_max_frames)
         return look_at_video(Clip(video, 0.0, video.info.duration_s), sampling, self.max_pixels)
+
+    def first_turns(
+        self,
+        sample: Sample,
+        overview: Observation,
+        marked: Observation,
+        mode: Mode,
+        duration_s: float,
+        prompt_names: Sequence[str],
+    ) -> Sequence[Turn]:
+        """The turns that a play begins with; the user's, with all that is shown first, is the last."""
+        shown = Observation(overview.blocks + marked.blocks)
+        return first_turns(sample.question, sample.options, shown, mode, duration_s, prompt_names)
 
     def overview_frames(self, video_s: float | None) -> int:
         """How many those are; all that the limit allows for a video of unknown length."""
@@ -215,15 +228,15 @@ def opening(
     """The conversation before the first reply: instructions, what is shown first, question."""
     duration_s, mode = video.info.duration_s, settings.mode_under(control)
     names = tuple(f"prompt_{n}" for n in range(1, len(prompts) + 1))
-    looks = [settings.overview(video)] if control.opens_with in ("overview", "both") else []
+    overview = settings.overview(video) if control.opens_with in ("overview", "both") else Observation(())
+    marks = []
     for name, prompt in zip(names, prompts, strict=True) if control.opens_with in ("prompt", "both") else ():
         label = Observation((Text(text=MARKED),) * (control.opens_with == "both"))
-        looks += [label, look_at_prompt(name, prompt, settings.tools.prompt_max_pixels)]
-    pictures = tuple(picture for look in looks for picture in look.pictures)
-    shown = Observation(tuple(block for look in looks for block in look.blocks), pictures)
-    system, user = first_turns(sample.question, sample.options, shown, mode, duration_s, names)
-    conversation = Conversation([system], names, schemas=_offered(mode, control))
-    conversation.add(user, shown)
+        marks += [label, look_at_prompt(name, prompt, settings.tools.prompt_max_pixels)]
+    marked = joined(marks)
+    *before, user = settings.first_turns(sample, overview, marked, mode, duration_s, names)
+    conversation = Conversation(before, names, schemas=_offered(mode, control))
+    conversation.add(user, joined([overview, marked]))
     return conversation
 
 

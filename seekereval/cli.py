@@ -31,6 +31,10 @@ Folder = Annotated[
     Path | None,
     typer.Option("--data", help="Its folder; $SEEKER_DATA/NAME by default, else ~/.cache/videoseeker/NAME."),
 ]
+Export = Annotated[
+    tuple[str, Path] | None,
+    typer.Option(metavar="FORM FILE", help="Also write videomme, mlvu_test or longvideobench_test."),
+]
 Data = Annotated[Path | None, typer.Option(help="The folder of the benchmark's files.")]
 
 
@@ -72,7 +76,7 @@ def data(
 def run(
     bench: Annotated[str, typer.Argument(help="A benchmark, such as v2p_bench, world or mlvu:split=test.")],
     model: Annotated[str, typer.Option(help="inspect_ai's name, or seeker/expert, seeker/random, seeker/blind.")],
-    preset: Annotated[str, typer.Option(help="Whose settings: default, videoseeker, v2p.")] = "default",
+    preset: Annotated[str, typer.Option(help="Whose settings; seekereval list names them.")] = "default",
     mode: Annotated[str | None, typer.Option(help="tool, direct or reasoning.")] = None,
     tools: Annotated[str | None, typer.Option(help="Tools that are offered: view_visual_prompt,crop_video.")] = None,
     calls: Annotated[str | None, typer.Option(help="native, or text for servers without tool calls.")] = None,
@@ -117,10 +121,7 @@ def score(
     data: Data = None,
     out: Annotated[Path | None, typer.Option(help="Keep the graded items here, for report, diff and view.")] = None,
     judge: Annotated[str | None, typer.Option(help="The model that scores open answers, by its name.")] = None,
-    export: Annotated[
-        tuple[str, Path] | None,
-        typer.Option(metavar="FORM FILE", help="Also write videomme, mlvu_test or longvideobench_test."),
-    ] = None,
+    export: Export = None,
     as_json: Json = False,
 ) -> None:
     """Score replies that another tool collected, counting every item."""
@@ -145,16 +146,22 @@ def report(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs or scorings.")],
     form: Annotated[str, typer.Option("--format", help="table, markdown, csv or latex.")] = "table",
     plots: Annotated[Path | None, typer.Option(help="Also draw every grouping into this folder.")] = None,
+    export: Export = None,
     as_json: Json = False,
 ) -> None:
     """Put runs side by side: headline, states, groups, other tools' readings, tools, manifest."""
     with user_errors():
         from seekereval.report import FORMS, facts_of, names
         from seekereval.results import read_results
+        from seekereval.submission import write_submission
 
         if form not in FORMS:
             raise SeekerError(f"--format {form}: there is {', '.join(FORMS)}")
+        if export is not None and len(runs) > 1:
+            raise SeekerError("--export writes the answers of one run")
         results = [read_results(path) for path in runs]
+        if export is not None:
+            write_submission(*export, results[0].graded)
         _print_scores(results, as_json, form)
         if plots is not None:
             from seekereval.plots import write_plots
@@ -219,7 +226,7 @@ def _run(evaluation: Any, model: Any, out: Path | None, command: str, as_json: b
     _print_scores([results], as_json)
     for error, count in Counter(row.error for row in results.graded if row.error).most_common(5):
         print(f"{count} of {len(results.graded)} items: {error}", file=sys.stderr)
-    mendable = results.manifest["unanswered"]
+    mendable = results.manifest["unanswered"] + results.manifest["states"].get("judge_failed", 0)
     if mendable:
         print(f"{mendable} may be mended: the same command asks only those again", file=sys.stderr)
     print(f"results: {folder}", file=sys.stderr)

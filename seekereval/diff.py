@@ -109,7 +109,7 @@ def drawn(found: Diff) -> list[Any]:
     told = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in found.facts()["items"].items())
     span = test.difference.ci95
     between = f" [{span[0]:+.1f}, {span[1]:+.1f}]" if span else ""
-    chance = "unknown" if test.p is None else f"{test.p:.3g}"
+    chance = "unknown" if test.p is None else "below 0.001" if test.p < 0.001 else f"{test.p:.3f}"
     score = f"{test.first:.1f} and {test.second:.1f}: {test.difference.mean:+.1f}{between} points, p {chance}"
     paired = f"{score}, in pairs, by video ({test.difference.clusters})"
     flips = Table("item", "right", *names, box=box.SIMPLE)

@@ -4,6 +4,7 @@ Two runs with equal evaluations of equal files ask the same questions with the s
 """
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -61,5 +62,6 @@ class Evaluation(BaseModel):
 
     def prompt_hashes(self) -> dict[str, str]:
         """Hashes of the words that every play is made of."""
-        words = [ROLE, FORMATS[self.preset.mode], MARKED, LAST_LOOK, NO_LOOK_LEFT]
+        words: list[Any] = [ROLE, FORMATS[self.preset.mode], MARKED, LAST_LOOK, NO_LOOK_LEFT]
+        words += [self.preset.prompt.model_dump(mode="json")] if self.preset.prompt else []
         return {"play": play_hash(self.preset.mode), "words": digest(words), "tools": digest(tool_schemas())}

@@ -9,9 +9,12 @@ from typing import Any
 
 from seekerdata.models import ModelSettings
 from seekerdata.trajectory import StopReason
-from seekereval.item import Call, Graded, Item, State
+from seekereval.item import Call, Graded, Item, State, Turned
 
 LIMITED = "the runner's limits ended it"
+GRADED, HOPELESS = "graded", "hopeless"
+"""Where a score's metadata in the log holds the graded item but for the item itself, and what a judge of whom no
+verdict can be expected said: a wrong key, an unknown model."""
 
 
 async def graded_of(item: Item, played: Mapping[str, Any] | None, judge: ModelSettings | None) -> Graded:
@@ -47,18 +50,23 @@ async def graded_of(item: Item, played: Mapping[str, Any] | None, judge: ModelSe
 
 def whole(item: Item, turns: Sequence[Graded]) -> Graded:
     """One grade of all turns of an item: right if every turn is. Its reply and options are those of its worst turn."""
-    worst = min(turns, key=lambda graded: graded.score)
     if len(turns) == 1:
-        return worst
+        return turns[0]
+    worst = min(turns, key=lambda graded: graded.score)
     usage: Counter[str] = Counter()
     for turn in turns:
         usage.update(turn.usage)
     more = {
         "item": worst.item.model_copy(update={"id": item.id}),
-        "scores": {f"turn_{n}": turn.score for n, turn in enumerate(turns)},
+        "turns": tuple(_turned(turn) for turn in turns),
         "calls": tuple(call for turn in turns for call in turn.calls),
         "frames": sum(turn.frames for turn in turns),
         "seconds": sum(turn.seconds for turn in turns),
         "usage": dict(usage),
     }
     return worst.model_copy(update=more)
+
+
+def _turned(turn: Graded) -> Turned:
+    kept = turn.model_dump(include=set(Turned.model_fields))
+    return Turned(options=turn.item.options, gold=turn.item.answer, **kept)

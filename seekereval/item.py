@@ -80,6 +80,20 @@ class Call(Frozen):
     error: str = ""
 
 
+class Turned(Frozen):
+    """One of the ways in which an item was asked, its options in one of their orders."""
+
+    options: tuple[str, ...]
+    gold: str
+    """The right letter in this order."""
+    state: State
+    reply: str
+    answer: str
+    score: float
+    rule: str
+    error: str
+
+
 class Graded(Frozen):
     """An item with its reply and what that is worth. Every item of a run has one, whatever happened."""
 
@@ -103,3 +117,10 @@ class Graded(Frozen):
     seconds: float = 0.0
     usage: dict[str, int] = Field(default_factory=dict)
     """Tokens, as the server counts them."""
+    turns: tuple[Turned, ...] = ()
+    """Every way in which the item was asked, if it was asked in several; all else is then of the worst, sums apart."""
+
+    @property
+    def worst_turn(self) -> int:
+        """Which of the turns reply, state and score are of."""
+        return min(range(len(self.turns)), key=lambda n: self.turns[n].score, default=0)

@@ -38,7 +38,12 @@ def turned(item: Item) -> list[Item]:
     count = len(item.options)
     orders = [[(n + shift) % count for n in range(count)] for shift in range(count)]
     made = [reordered(item, order) for order in orders] or [item]
-    return [made[0], *(i.model_copy(update={"id": f"{item.id}{TURNED}{n}"}) for n, i in enumerate(made[1:], start=1))]
+    return [one.model_copy(update={"id": turn_id(item.id, n)}) for n, one in enumerate(made)]
+
+
+def turn_id(item_id: str, turn: int) -> str:
+    """The id under which a turn of an item is asked; the first is the item itself."""
+    return f"{item_id}{TURNED}{turn}" if turn else item_id
 
 
 def reordered(item: Item, order: Sequence[int]) -> Item:

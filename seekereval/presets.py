@@ -4,11 +4,12 @@ A preset says all that decides what a model sees; a run's manifest holds it as r
 preset exists to reproduce numbers that were made with others.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seekerdata.errors import SeekerError
 from seekerdata.instructions import Mode
@@ -16,10 +17,12 @@ from seekerdata.observation import Observation, look_at_video, stamp
 from seekerdata.peer_decoder import PYAV, DecoderName
 from seekerdata.plugin import near
 from seekerdata.rollout import RolloutSettings
+from seekerdata.sample import Sample
 from seekerdata.tools import ToolSettings, VideoTools
-from seekerdata.trajectory import Image, Text
+from seekerdata.trajectory import Image, Text, Turn
 from seekerdata.video import Clip, Sampling, Video, at, fps_capped, uniform
 from seekereval.subtitles import Subtitle, interleaved
+from seekereval.wording import LONGVIDEOBENCH, V2P, VIDEOMME, Wording
 
 Sampler = Literal["fps", "uniform", "qwen_fps", "linspace", "middle"]
 Stamps = Literal["true", "paper", "none"]
@@ -58,6 +61,14 @@ class Preset(BaseModel):
     max_tokens: int = Field(default=8192, ge=1)
     """Limit of one reply."""
     temperature: float | None = Field(default=0.0, ge=0)
+    prompt: Wording | None = None
+    """The words of a published evaluation around a multiple-choice question; None: our own."""
+
+    @model_validator(mode="after")
+    def _letter_alone(self) -> "Preset":
+        if self.prompt is not None and self.mode != "direct":
+            raise ValueError("published words ask for the letter alone, which is mode direct")
+        return self
 
     def rollout(self, spoken: tuple[Subtitle, ...] = ()) -> "Shown":
         """The settings of a play over a video in which this is said."""
@@ -71,6 +82,7 @@ class Preset(BaseModel):
             tools=tools,
             sampler=self.sampler,
             timestamps=self.timestamps,
+            prompt=self.prompt,
             spoken=spoken,
         )
 
@@ -80,16 +92,30 @@ class Preset(BaseModel):
 
 
 class Shown(RolloutSettings):
-    """A play's settings with the samplers and stamps that other evaluations use."""
+    """A play's settings with the samplers, stamps and words that other evaluations use."""
 
     sampler: Sampler = "fps"
     timestamps: Stamps = "true"
+    prompt: Wording | None = None
     spoken: tuple[Subtitle, ...] = ()
     """What is spoken in the video, where the benchmark's questions are asked with subtitles."""
 
     def overview(self, video: Video) -> Observation:
         shown = look_at_video(Clip(video, 0.0, video.info.duration_s), self._sampling(video), self.max_pixels)
         return interleaved(stamped(shown, self.timestamps, 0.0, self.overview_fps), self.spoken)
+
+    def first_turns(
+        self,
+        sample: Sample,
+        overview: Observation,
+        marked: Observation,
+        mode: Mode,
+        duration_s: float,
+        prompt_names: Sequence[str],
+    ) -> Sequence[Turn]:
+        if self.prompt is None or not sample.options:
+            return super().first_turns(sample, overview, marked, mode, duration_s, prompt_names)
+        return self.prompt.turns(sample.question, sample.options, overview, marked)
 
     def overview_frames(self, video_s: float | None) -> int:
         by_length = self.sampler in ("fps", "qwen_fps")
@@ -156,14 +182,35 @@ PRESETS = {
         ),
         Preset(
             name="v2p",
-            source="V2P-Bench, arXiv 2503.17736, its reference inference; our wording, the marked frame before the "
-            "question",
+            source="V2P-Bench, arXiv 2503.17736, its reference inference and its words",
             mode="direct",
             tools=(),
             sampler="linspace",
             frames=64,
             timestamps="none",
             max_tokens=64,
+            prompt=V2P,
+        ),
+        Preset(
+            name="videomme",
+            source="Video-MME, arXiv 2405.21075: the words of its README, which leaves frames open; our numbers",
+            mode="direct",
+            tools=(),
+            sampler="uniform",
+            frames=64,
+            timestamps="none",
+            max_tokens=64,
+            prompt=VIDEOMME,
+        ),
+        Preset(
+            name="longvideobench",
+            source="LongVideoBench, arXiv 2407.15754: words and frames of its loader, limit of its lmms-eval task; our "
+            "size of frames",
+            mode="direct",
+            tools=(),
+            timestamps="none",
+            max_tokens=32,
+            prompt=LONGVIDEOBENCH,
         ),
     )
 }
@@ -181,6 +228,8 @@ def preset_of(name: str, **changes: Any) -> Preset:
     for tool in changes.get("tools", ()):
         if tool not in TOOLS:
             raise SeekerError(f"no tool '{tool}'{near(tool, list(TOOLS))}")
+    if changes.get("mode", PRESETS[name].mode) != PRESETS[name].mode:
+        changes["prompt"] = None  # the preset's words ask for its own mode
     if changes.get("mode") == "tool" and not changes.get("tools") and not PRESETS[name].tools:
         changes["tools"] = TOOLS
     try:

@@ -138,6 +138,8 @@ def _figures(facts: Mapping[str, Any]) -> dict[tuple[str, str], Cell]:
     claimed = facts["headline"] is not None
     strict = _part({**facts, "score": facts["headline"]}) if claimed else f"{NOT_KNOWN} ({facts['n']:,})"
     found: dict[tuple[str, str], Cell] = {("score", "all items, strict"): strict}
+    if claimed and facts["at_most"] > facts["headline"]:
+        found["score", "were all that the judge failed on right"] = Number(facts["at_most"])
     if facts["answered_only"]:
         found["score", "those answered"] = _part(facts["answered_only"])
     if facts["defect_free"] and facts["defect_free"]["n"] != facts["n"]:

@@ -1,7 +1,7 @@
 """run: ask a model the questions of an evaluation, and leave results, frames, manifest and logs in a folder.
 
-inspect_ai's logs are the only truth for going on: a run that was stopped asks again only what has no reply. Results are
-written from the logs, whole, at the end.
+inspect_ai's logs are the only truth for going on: a run that was stopped asks again only what has no reply, and the
+judge alone about replies on which it had failed. Results are written from logs and verdicts, whole, at the end.
 """
 
 import json
@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,12 +19,13 @@ from seekerdata.sample import digest
 from seekerdata.workspace import write_atomically
 from seekereval.benchmark import benchmark
 from seekereval.evaluation import Evaluation
-from seekereval.grading import whole
+from seekereval.grading import GRADED, HOPELESS, whole
 from seekereval.item import Graded, Item, State
 from seekereval.manifest import begin, finish, settings_of
 from seekereval.play import TURNED
 from seekereval.results import write_results
 from seekereval.submission import write_submission
+from seekereval.verdicts import VERDICTS, Unjudged, judged_again, kept_verdict
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
@@ -54,8 +56,9 @@ def run(
         The folder.
 
     Raises:
-        SeekerError: the folder holds another run, the data is not there, a wrong key, an unknown model.
+        SeekerError: the folder holds another run, the data is not there, a wrong key, an unknown model or judge.
     """
+    started = datetime.now(UTC)
     connected = _model(model)
     items = evaluation.items()
     asked = evaluation.asked(items)
@@ -65,6 +68,7 @@ def run(
     if hopeless := [p["error"] for p in map(_played, replies.values()) if p.get("hopeless")]:
         raise SeekerError(hopeless[0])
     graded = {item.id: _graded(item, replies.get(item.id)) for item in asked}
+    graded |= _judged(graded, replies, evaluation.judge, out / VERDICTS, started)
     rows = [whole(item, [g for key, g in graded.items() if _of(key, item)]) for item in items]
     played = {item.id: _played(replies.get(item.id)) for item in asked}
     write_atomically(out / FRAMES, (_line(_frames(item, played[item.id])) for item in asked))
@@ -140,14 +144,39 @@ def _played(sample: "EvalSample | None") -> dict[str, Any]:
     return (sample.store.get("played") or {}) if sample else {}
 
 
+def _score(sample: "EvalSample") -> dict[str, Any]:
+    """What the scorer noted of a sample that it graded."""
+    (score,) = (sample.scores or {}).values()
+    return score.metadata or {}
+
+
 def _graded(item: Item, sample: "EvalSample | None") -> Graded:
     """The grade that the log holds, or why there is none."""
     if sample and sample.scores:
-        (score,) = sample.scores.values()
-        return Graded.model_validate({"item": item, **(score.metadata or {})["graded"]})
+        return Graded.model_validate({"item": item, **_score(sample)[GRADED]})
     bug = sample.error.message if sample and sample.error else "the run was stopped before this item was asked"
     said = _played(sample).get("error") or without_secrets(bug)
     return Graded(item=item, state=State.ERROR, error=said)
+
+
+def _judged(
+    graded: dict[str, Graded],
+    replies: "dict[str, EvalSample]",
+    judge: ModelSettings | None,
+    folder: Path,
+    started: datetime,
+) -> dict[str, Graded]:
+    """Later verdicts on items on which the judge failed before this run; on those of this run it was just asked."""
+    failed = [row for row in graded.values() if row.state is State.JUDGE_FAILED]
+    found = {row.item.id: kept for row in failed if (kept := kept_verdict(folder, row))}
+    left = []
+    for row in failed:
+        sample = replies[row.item.id]
+        if datetime.fromisoformat(sample.completed_at or "") < started and row.item.id not in found:
+            left.append(Unjudged(row, _played(sample)))
+        elif hopeless := _score(sample).get(HOPELESS):
+            raise SeekerError(hopeless)
+    return found | (judged_again(folder, left, judge) if judge and left else {})
 
 
 def _of(key: str, item: Item) -> bool:

@@ -41,8 +41,8 @@ from seekerdata.rollout import Policy
 from seekerdata.trajectory import StopReason, Trajectory
 from seekereval.benchmark import benchmark, data_folder
 from seekereval.evaluation import Evaluation
-from seekereval.grading import graded_of
-from seekereval.item import Item
+from seekereval.grading import GRADED, HOPELESS, graded_of
+from seekereval.item import Item, State
 from seekereval.play import as_text, looks, play
 from seekereval.playing import video_of
 from seekereval.presets import Preset, preset_of
@@ -51,8 +51,6 @@ _T = TypeVar("_T")
 PLAYERS = "seeker/"
 PLAYED = "played"
 """Where a sample's store holds what came of the play."""
-GRADED = "graded"
-"""Where a score's metadata holds the graded item, but for the item itself."""
 
 
 @modelapi(name="seeker")
@@ -123,15 +121,22 @@ def played(form: dict[str, Any]) -> Solver:
 def strict(form: dict[str, Any]) -> Scorer:
     """Grades the reply; whatever is no answer is worth nothing and counts."""
     judge = Evaluation.model_validate(form).judge
+    hopeless: list[str] = []
 
     async def score(state: TaskState, target: Target) -> Score:
-        item = Item.model_validate(state.metadata["item"])
-        graded = await graded_of(item, state.store.get(PLAYED), judge)
+        item, came = Item.model_validate(state.metadata["item"]), state.store.get(PLAYED)
+        try:
+            graded = await graded_of(item, came, None if hopeless else judge)
+        except SeekerError as error:  # a wrong key for the judge: the reply is kept, `run` ends in this line
+            hopeless.append(str(error))
+            graded = await graded_of(item, came, None)
+        why = hopeless[0] if hopeless and graded.state is State.JUDGE_FAILED else ""
+        graded = graded.model_copy(update={"error": why or graded.error})
         return Score(
             value=graded.score if item.is_scored else float("nan"),  # what inspect_ai leaves out of its figures
             answer=graded.answer,
             explanation=f"{graded.state}: {graded.error or graded.rule}",
-            metadata={GRADED: graded.model_dump(mode="json", exclude={"item"})},
+            metadata={GRADED: graded.model_dump(mode="json", exclude={"item"}), HOPELESS: why},
         )
 
     return score

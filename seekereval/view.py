@@ -14,7 +14,7 @@ import PIL.Image
 from pydantic import ValidationError
 
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.exhibit import Exhibit
+from seekerdata.exhibit import Exhibit, Way
 from seekerdata.observation import PromptFrame, materialise
 from seekerdata.page import write_page
 from seekerdata.peer_decoder import PYAV, DecoderName
@@ -22,7 +22,8 @@ from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.tools import VIDEO
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Video, VideoInfo
-from seekereval.item import Graded, State
+from seekereval.item import Graded, State, Turned
+from seekereval.play import turn_id
 from seekereval.report import NOT_KNOWN
 from seekereval.results import Results, leaves, short
 
@@ -64,7 +65,10 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
     played = read_trajectories(results.path)
     settings = results.manifest.get("settings", {})
     decoder = settings.get("preset", {}).get("decoder", PYAV)
-    exhibits = (exhibit(row, played.get(row.item.id), data, decoder) for row in islice(results.graded, limit))
+    exhibits = (
+        exhibit(row, played.get(turn_id(row.item.id, row.worst_turn)), data, decoder)
+        for row in islice(results.graded, limit)
+    )
     asked = settings.get("benchmark", "run")
     write_page(page, f"{asked}: {results.name}", shown, (), exhibits)
     return page
@@ -105,7 +109,8 @@ def read_trajectories(run: Path) -> dict[str, Trajectory]:
 
 
 def exhibit(row: Graded, played: Trajectory | None, data: Path | None, decoder: DecoderName = PYAV) -> Exhibit:
-    """One item as the page shows it, its frames read by the decoder of the run."""
+    """One item as the page shows it, its frames read by the decoder of the run; of an item that was asked in several
+    ways, `played` is the worst of its turns."""
     item = row.item
     trajectory = (played or _told(row)).model_copy(update={"answer": row.answer})
     looker = _Looker(row, trajectory, data, decoder) if data else None
@@ -114,15 +119,31 @@ def exhibit(row: Graded, played: Trajectory | None, data: Path | None, decoder: 
         trajectory=trajectory,
         picture=looker,
         marked=next((prompt.picture for prompt in looker.prompts.values()), None) if looker else None,
-        state=outcome(row),
-        note=short(row.error) or (f"read by {row.rule}" if row.rule else ""),
+        state=outcome(row, item.is_scored),
+        note=_note(row),
         groups=item.groups,
+        ways=tuple(
+            Way(
+                outcome(turn, item.is_scored),
+                turn.options,
+                turn.gold,
+                turn.answer,
+                _note(turn),
+                turn.reply,
+                n == row.worst_turn,
+            )
+            for n, turn in enumerate(row.turns)
+        ),
     )
 
 
-def outcome(row: Graded) -> str:
+def _note(row: Graded | Turned) -> str:
+    return short(row.error) or (f"read by {row.rule}" if row.rule else "")
+
+
+def outcome(row: Graded | Turned, is_scored: bool) -> str:
     """right | partly right | wrong, and the state's own name where nothing was answered or nobody here knows."""
-    if row.state is not State.ANSWERED or not row.item.is_scored:
+    if row.state is not State.ANSWERED or not is_scored:
         return str(row.state).replace("_", " ")
     return "right" if row.score == 1 else "wrong" if row.score == 0 else "partly right"
 

@@ -122,7 +122,7 @@ def _image_processor() -> Any:
 
 
 def _tokenizer() -> Any:
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, trainers
     from transformers import Qwen2Tokenizer
     from trl.chat_template_utils import qwen3_vl_training_chat_template
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import PIL.Image
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 
 from seekerdata.errors import SeekerError
 from seekereval.cli import app
-from seekereval.item import Call, Graded, Item
+from seekereval.item import Call, Graded, Item, State
 from seekereval.plots import write_plots
 from seekereval.report import Number, comma_separated, drawn, facts_of, latex, markdown, report
 from seekereval.results import Results, leaves, read_results, write_results
@@ -101,6 +102,26 @@ def test_every_form_has_every_figure(runs: list[Results]) -> None:
     assert not {name for _, name in named} & {"mlvu_official_dev", "videomme_official"}, "rules for other benchmarks"
 
 
+@pytest.mark.parametrize(("wrong", "figures"), [((), 1), ((0,), 2), (range(12), 1)])
+def test_a_score_without_known_defects_is_there_where_it_differs(
+    tmp_path: Path, wrong: Sequence[int], figures: int
+) -> None:
+    rows = graded()
+    for n in wrong:
+        marked = rows[n].item.model_copy(update={"defects": ("no_mark",)})
+        rows[n] = rows[n].model_copy(update={"item": marked})
+    table = report([write_results(tmp_path / "run", MANIFEST, rows)])
+    named = [line.name for line in table.lines if line.section == "score" and line.name != "those answered"]
+    assert named == ["all items, strict", "without known defects"][:figures]
+
+
+def test_what_a_failed_judge_may_have_cost_is_said(tmp_path: Path) -> None:
+    rows = graded(4, right=2)
+    rows[3] = rows[3].model_copy(update={"state": State.JUDGE_FAILED})
+    table = report([write_results(tmp_path / "run", MANIFEST, rows)])
+    assert {line.name: line.cells for line in table.lines}["were all that the judge failed on right"] == (Number(75.0),)
+
+
 def test_scores_counts_and_rates_are_written_apart() -> None:
     figures = [Number(0.0, n=6), Number(8.04, 1.0, 15.0, 1200), Number(0.5), Number(1200), Number(63.25)]
     assert [figure.text() for figure in figures] == ["0.0 (6)", "8.0 [1.0–15.0] (1,200)", "0.50", "1,200", "63.2"]
@@ -158,6 +179,19 @@ def test_the_command_prints_what_is_asked_for(runs: list[Results], tmp_path: Pat
     assert wrong.exit_code == 2 and wrong.stderr.count("\n") == 1
     wrong = CliRunner().invoke(app, ["report", str(runs[0].path), "--format", "word"])
     assert wrong.exit_code == 2 and "table, markdown, csv, latex" in wrong.stderr
+
+
+def test_a_run_is_written_as_a_submission(runs: list[Results], tmp_path: Path) -> None:
+    rows = [
+        row.model_copy(update={"item": row.item.model_copy(update={"row": {"id": row.item.id}})}) for row in graded(3)
+    ]
+    run, file = write_results(tmp_path / "lvb", MANIFEST, rows), tmp_path / "submission.json"
+    asked = ["--export", "longvideobench_test", str(file)]
+    done = CliRunner().invoke(app, ["report", str(run.path), *asked])
+    assert done.exit_code == 0, done.output
+    assert json.loads(file.read_text()) == {"i0": "A", "i1": "A", "i2": ""}
+    two = CliRunner().invoke(app, ["report", *(str(one.path) for one in runs), *asked])
+    assert two.exit_code == 2 and "one run" in two.stderr
 
 
 def test_the_list_names_benchmarks_presets_rules_and_formats() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
 
+import seekerdata.judge
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
 from seekerdata.trajectory import Text
@@ -295,6 +297,76 @@ def test_what_is_taken_away(data: Path, tmp_path: Path, asks: dict[str, Any], im
     assert ("seconds>" in request.text) == (images > 1 and asks.get("preset") != preset_of("v2p"))
 
 
+def sent(server: ChatServer) -> list[str]:
+    """What the one request held, in order: words, and a word for every picture."""
+    (request,) = server.requests
+    return [part["text"] if part["type"] == "text" else "picture" for part in request.parts]
+
+
+OPTIONS = ["{}a white square", "{}a red ball", "{}a blue cup", "{}a green hat"]
+
+
+def with_letters(form: str) -> str:
+    return "\n".join(option.format(form.format(letter)) for option, letter in zip(OPTIONS, "ABCD", strict=True))
+
+
+@pytest.mark.parametrize(
+    ("preset", "pictures", "words"),
+    [
+        (
+            "v2p",
+            64,
+            f"What is marked in case 0?\n{with_letters('{}: ')}\nSelect the best option that accurately addresses the "
+            "question. Give only your option letter, no other words.",
+        ),
+        (
+            "videomme",
+            65,
+            "Select the best answer to the following multiple-choice question based on the video. Respond with only "
+            "the letter (A, B, C, or D) of the correct option.\nWhat is marked in case 0?\n"
+            f"{with_letters('{}. ')}\nThe best answer is:",
+        ),
+        (
+            "longvideobench",
+            13,
+            f"Question: What is marked in case 0?\n{with_letters('{}. ')}\nAnswer with the option's letter from the "
+            "given choices directly.",
+        ),
+    ],
+)
+def test_a_preset_asks_in_the_words_of_its_source(
+    data: Path, tmp_path: Path, preset: str, pictures: int, words: str
+) -> None:
+    with ChatServer(lambda request: Said("A")) as server:
+        out = run(evaluation(data, preset, limit=1), settings(server), tmp_path / "out")
+    after = ["picture"] * (preset == "v2p")  # there the marked frame stands behind the question
+    assert sent(server) == ["picture"] * pictures + [words] + after
+    assert [message["role"] for message in server.requests[0].messages] == ["user"]
+    assert server.requests[0].body["max_tokens"] == preset_of(preset).max_tokens
+    assert rows_in(out)[0].score == 1.0
+    assert json.loads((out / "manifest.json").read_text())["settings"]["preset"]["prompt"]["user"]
+
+
+def test_published_words_are_for_their_own_mode_and_for_options(data: Path, tmp_path: Path) -> None:
+    ours = preset_of("v2p", mode="reasoning")
+    assert ours.prompt is None and ours.frames == 64
+    with pytest.raises(SeekerError, match="which is mode direct"):
+        preset_of("default", prompt=preset_of("v2p").prompt)
+    words = ["run", "videosiah", "--model", NAME, "--judge", NAME, "--preset", "v2p", "--dry-run", "--json"]
+    done = CliRunner().invoke(app, [*words, "--data", str(open_rows(tmp_path / "open", data, 1))])
+    assert done.exit_code == 0, done.output
+    system, user = json.loads(done.stdout)["prompt"]["turns"]
+    assert system["text"].endswith("Give only the answer, no other words.")
+    assert user["text"].endswith("Question: What is in case 0?")
+
+
+def test_no_question_breaks_the_words_around_it(data: Path, tmp_path: Path) -> None:
+    row = row_of(0) | {"question": row_of(0)["question"].replace("marked", "in {options} <image>")}
+    with ChatServer(lambda request: Said("A")) as server:
+        run(evaluation(copy_of(data, tmp_path / "data", [row]), "v2p"), settings(server), tmp_path / "out")
+    assert sent(server)[-2].startswith("What is in {options} &lt;image> in case 0?\nA: a white square\n")
+
+
 def test_paper_stamps_count_frames_and_true_ones_tell_the_time(clip_path: Path) -> None:
     def stamps(preset: Preset) -> list[str]:
         blocks = preset.rollout().overview(Video(clip_path)).blocks
@@ -383,8 +455,15 @@ def test_circular_wants_every_turn_right(
         out = run(evaluation(data, limit=2, circular=True), settings(server), tmp_path / "out")
     rows = rows_in(out)
     assert [row.score for row in rows] == [score] * 2
-    assert [len(row.scores) for row in rows] == [4] * 2 and len({row.item.id for row in rows}) == 2
+    assert [[turn.gold for turn in row.turns] for row in rows] == [["A", "D", "C", "B"], ["B", "A", "D", "C"]]
+    assert [turn.score for turn in rows[1].turns] == ([1.0] * 4 if score else [0.0, 1.0, 0.0, 0.0])
     assert sum(row.usage["calls"] for row in rows) == len(server.requests)
+    done = CliRunner().invoke(app, ["view", str(out)])
+    assert done.exit_code == 0, done.output
+    ways = re.findall(r'<section class="ways".*?</section>', (out / "page.html").read_text(), flags=re.DOTALL)
+    assert len(ways) == 2 and [way.count("<tr>") for way in ways] == [4, 4]
+    shown = "number 1." if score else "number 2."  # the conversation is of the first turn that went wrong
+    assert shown in ways[0] and ways[0].count(f"<b>A</b> <bdi>{RIGHT}</bdi>") == 1
 
 
 @pytest.mark.parametrize("mode", ["tool", "direct", "reasoning"])
@@ -560,3 +639,70 @@ def test_inspect_runs_a_benchmark_by_its_name(data: Path, tmp_path: Path) -> Non
     log = read_eval_log(found, header_only=True)
     assert log.status == "success" and log.results is not None
     assert log.results.scores[0].metrics["accuracy"].value == 1.0  # the longest option is the right one here
+
+
+HALF = Said('{"reason": "near", "score": 0.5}')
+
+
+def open_rows(folder: Path, data: Path, count: int) -> Path:
+    """A folder in VideoSIAH's layout: open questions, about which a judge is asked."""
+    folder.mkdir()
+    (folder / "videos").symlink_to(data / "videos")
+    rows = [{"question": f"What is in case {n}?", "answer": f"cup {n}", "video_path": "clip.mp4"} for n in range(count)]
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def about_judge(request: Request) -> bool:
+    return request.body["model"] == "judge"
+
+
+def once_more(server: ChatServer, folder: Path, out: Path) -> tuple[list[str], int, int]:
+    """One more run of the same command in a process of its own: all states; how often model and judge were asked."""
+    seekerdata.judge._CACHE.clear()
+    judge = ModelSettings(model="openai-api/local/judge", base_url=server.url, retries=0)
+    how = preset_of("default", mode="direct", frames=2)
+    before = len(server.requests)
+    run(Evaluation(benchmark="videosiah", data=folder, preset=how, judge=judge), settings(server), out)
+    judged = sum(map(about_judge, server.requests[before:]))
+    return [row.state.value for row in rows_in(out)], len(server.requests) - before - judged, judged
+
+
+def test_a_judge_that_failed_is_asked_again_and_nobody_else(data: Path, tmp_path: Path) -> None:
+    failing = {1, 2}
+
+    def script(request: Request) -> Answer:
+        if not about_judge(request):
+            return Said(f"<answer>a mug, number {case(request)}</answer>")
+        return Said("I would rather not say.") if case(request) in failing else HALF
+
+    folder, out = open_rows(tmp_path / "open", data, 4), tmp_path / "out"
+    with ChatServer(script) as server:
+        failed = ["answered", "judge_failed", "judge_failed", "answered"]
+        assert once_more(server, folder, out) == (failed, 4, 6)  # what cannot be read is asked for once more at once
+        failing.remove(1)
+        assert once_more(server, folder, out) == (["answered", "answered", "judge_failed", "answered"], 0, 3)
+        failing.clear()
+        assert once_more(server, folder, out) == (["answered"] * 4, 0, 1)
+        assert once_more(server, folder, out) == (["answered"] * 4, 0, 0)
+    rows = rows_in(out)
+    assert [(row.score, row.frames, row.usage["calls"]) for row in rows] == [(0.5, 2, 1)] * 4
+    assert [row.answer for row in rows] == [f"a mug, number {n}" for n in range(4)]
+
+
+def test_a_wrong_key_of_the_judge_ends_in_one_line_and_loses_no_reply(data: Path, tmp_path: Path) -> None:
+    wrong = True
+
+    def script(request: Request) -> Answer:
+        if about_judge(request):
+            return Refused(401, "Incorrect API key") if wrong else HALF
+        return Said("<answer>a mug</answer>")
+
+    folder, out = open_rows(tmp_path / "open", data, 3), tmp_path / "out"
+    with ChatServer(script) as server:
+        with pytest.raises(SeekerError, match=r"^openai-api/local/judge: .*the key is wrong or missing"):
+            once_more(server, folder, out)
+        model = sum(not about_judge(request) for request in server.requests)
+        assert model == 3 and len(server.requests) - model <= 3
+        wrong = False
+        assert once_more(server, folder, out) == (["answered"] * 3, 0, 3)

@@ -140,7 +140,8 @@ def test_no_path_leaves_the_data_folder(field: str, data: Path) -> None:
 def test_half_a_score_is_partly_right() -> None:
     half = Graded(item=item(), state=State.ANSWERED, score=0.5)
     failed = Graded(item=item(), state=State.JUDGE_FAILED)
-    assert (outcome(half), outcome(failed)) == ("partly right", "judge failed")
+    assert (outcome(half, True), outcome(failed, True)) == ("partly right", "judge failed")
+    assert outcome(half, False) == "answered"
 
 
 def test_a_broken_conversation_is_one_line(run: Results) -> None:
