@@ -20,10 +20,10 @@ sys.path[:0] = [str(ROOT)]
 
 import numpy as np  # noqa: E402
 import PIL.Image  # noqa: E402
-from seekertrain.tiny import init_tiny  # noqa: E402
 
 from seekertrain.batch import Collator, Encoder  # noqa: E402
 from seekertrain.processor import load_processor, training_template  # noqa: E402
+from seekertrain.tiny import init_tiny  # noqa: E402
 
 ROUNDS, TRAJECTORIES = 5, 8
 SIDES = (112, 224, 448)
