@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from seekerdata.media_file import VideoError, open_container, video_stream
 
 if TYPE_CHECKING:
     from av.packet import Packet
 
-_TIME_SLACK_S = Fraction(1, 10**6)
+TIME_SLACK_S = Fraction(1, 10**6)
 """A time this close before a frame is that frame: floating point noise never shows the frame before it."""
 CLOCK_JUMP_S = 1
 """Times that fall back further than this are a clock that was reset (joined transport streams)."""
@@ -72,7 +74,7 @@ class Container:
 
     def tick_at(self, time_s: float) -> int:
         """The last tick at or before a time in seconds."""
-        return self.start + math.floor((Fraction(time_s) + _TIME_SLACK_S) / self.tick_s)
+        return self.start + math.floor((Fraction(time_s) + TIME_SLACK_S) / self.tick_s)
 
     def ticks(self, seconds: int) -> int:
         """A span of whole seconds in ticks."""
@@ -138,6 +140,18 @@ class Container:
                 return self._container.duration / 1e6
         return self._scanned[0]
 
+    def shown_s(self) -> np.ndarray:
+        """When its pictures come on screen, in seconds from the video's start, ascending, as its packets say (one
+        pass). A picture that cannot be decoded counts, too; one that an edit list cuts off does not.
+
+        Raises:
+            VideoError: `no_frames`.
+        """
+        if not self._scanned[2]:
+            raise VideoError("no_frames", f"{self.path}: its video stream holds no packet")
+        ticks = np.sort(np.array(self._scanned[2], np.int64))
+        return (ticks - self.start) * self.tick_s.numerator / self.tick_s.denominator
+
     def clock_is_reset(self) -> bool:
         """True for joined transport streams, where one time names several places: only reading on is exact there.
 
@@ -146,21 +160,25 @@ class Container:
         return self._format in _UNINDEXED and self._scanned[1]
 
     @functools.cached_property
-    def _scanned(self) -> tuple[float, bool]:
-        """Duration in seconds, and whether times fall back on the way, from every packet."""
+    def _scanned(self) -> tuple[float, bool, list[int]]:
+        """Duration in seconds, whether times fall back on the way, ticks of all pictures, from every packet."""
         end = last = self.start
+        ticks: list[int] = []
         shift, is_reset = 0, False
         with Container(self.path, deadline_s=self._deadline_s) as file:
             for count, packet in enumerate(packet for packet in file.packets() if packet.size):
                 tick = count * self.step if self.timeless else packet.dts
-                if tick is None:
+                if tick is None and packet.pts is None:
                     continue
-                if last - tick - shift > self.ticks(CLOCK_JUMP_S):
-                    shift, is_reset = last + self.step - tick, True
-                last = tick + shift
+                if tick is not None:  # some files do not say it of their first packets
+                    if last - tick - shift > self.ticks(CLOCK_JUMP_S):
+                        shift, is_reset = last + self.step - tick, True
+                    last = tick + shift
                 shown = last if self.timeless or packet.pts is None else packet.pts + shift
                 end = max(end, shown + (packet.duration or self.step))
-        return self.seconds(end), is_reset
+                if not packet.is_discard:
+                    ticks.append(shown)
+        return self.seconds(end), is_reset, ticks
 
     def _open(self) -> None:
         self._container = open_container(self.path)

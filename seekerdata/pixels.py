@@ -151,3 +151,14 @@ def to_rgb(frame: VideoFrame, size_wh: tuple[int, int], orientation: Orientation
     rgb = np.array(orientation.upright(converted.to_ndarray()), order="C", copy=True)
     rgb.flags.writeable = False
     return rgb
+
+
+def shrunk(rgb: np.ndarray, size_wh: tuple[int, int]) -> np.ndarray:
+    """An RGB picture, uint8 (H, W, 3), in this size (antialiased bicubic); read-only."""
+    import PIL.Image
+
+    same = (rgb.shape[1], rgb.shape[0]) == size_wh
+    made = rgb if same else np.asarray(PIL.Image.fromarray(rgb).resize(size_wh, PIL.Image.Resampling.BICUBIC))
+    made = np.array(made, order="C", copy=True)
+    made.flags.writeable = False
+    return made

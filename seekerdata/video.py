@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from seekerdata.container import TIME_SLACK_S, Container
 from seekerdata.decoder import Decoder
 from seekerdata.frame import Frame, FrameCache, Frames
 from seekerdata.media_file import VideoError
-from seekerdata.pixels import HDR_TRANSFERS, Orientation, color_of, fit_size, orientation_of, to_rgb
+from seekerdata.peer_decoder import PYAV, DecoderName, pictures
+from seekerdata.pixels import HDR_TRANSFERS, Orientation, color_of, fit_size, orientation_of, shrunk, to_rgb
 from seekerdata.sampling import At, FpsCapped, Sampling, Uniform, at, fps_capped, uniform
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Video:
         budget_s: seconds one call may take before it raises `decode_timeout`.
         cache: share decoded frames through it; a file that changes on disk is another video to it.
         threads: decoder threads; leave at 1 in worker processes.
+        decoder: whose pictures `frames` gives; what the file is and when its frames are shown is always PyAV's word.
     """
 
     def __init__(
@@ -89,10 +92,12 @@ class Video:
         budget_s: float = 60.0,
         cache: FrameCache | None = None,
         threads: int = 1,
+        decoder: DecoderName = PYAV,
     ) -> None:
         self.path = os.fspath(path)
-        self.budget_s, self.cache, self.threads = budget_s, cache, threads
+        self.budget_s, self.cache, self.threads, self.decoder = budget_s, cache, threads, decoder
         self._info: VideoInfo | None = None
+        self._shown_s: np.ndarray | None = None
         self._sha256: str | None = None
 
     def __repr__(self) -> str:
@@ -116,6 +121,24 @@ class Video:
             except OSError as error:
                 raise _unreadable(self.path, error) from error
         return self._sha256
+
+    @property
+    def shown_s(self) -> np.ndarray:
+        """When each frame comes on screen, in seconds, float64 (n,), in the order shown; its place is the frame's
+        number. The first call reads all packets of the file and decodes none. Raises VideoError."""
+        if self._shown_s is None:
+            with Container(self.path) as file:
+                self._shown_s = file.shown_s()
+        return self._shown_s
+
+    def numbers(self, times_s: Iterable[float]) -> list[int]:
+        """The number of the frame on screen at each time, from 0, as those count who read frames by number.
+
+        Raises:
+            VideoError: as `shown_s`.
+        """
+        found = np.searchsorted(self.shown_s, np.array([*times_s], float) + float(TIME_SLACK_S), side="right") - 1
+        return np.maximum(found, 0).tolist()
 
     def clip(self, start_s: float = 0.0, end_s: float | None = None) -> Clip:
         """The stretch from start to end in seconds; the whole video by default."""
@@ -161,6 +184,8 @@ class Video:
         """Decode what is on screen at these times."""
         if not times:
             return _Read({}, 0, frozenset())
+        if self.decoder != PYAV:
+            return self._decode_by_peer(times, max_pixels)
         found: dict[int, Frame] = {}
         sizes: set[tuple[int, int]] = set()
         with self._decoder() as decoder:
@@ -182,12 +207,28 @@ class Video:
                 raise _nothing(decoder)
             return _Read({t: found[k] for t, k in tick_of.items()}, decoder.packet_errors, frozenset(sizes))
 
-    def _identity(self) -> tuple[str, int, int]:
+    def _decode_by_peer(self, times: list[float], max_pixels: int | None) -> _Read:
+        """Let the other library decode the frames that are on screen at these times, and shrink its pictures."""
+        deadline_s = time.monotonic() + self.budget_s
+        with self._decoder():  # what PyAV does not open, the other library is not shown
+            numbers = self.numbers(times)
+        wanted = sorted(set(numbers))
+        found: dict[int, Frame] = {}
+        sizes: set[tuple[int, int]] = set()
+        for number, rgb in zip(wanted, pictures(self.decoder, self.path, wanted, self.threads), strict=True):
+            if time.monotonic() > deadline_s:
+                raise VideoError("decode_timeout", f"{self.path}: the time budget is used up")
+            size_wh = (rgb.shape[1], rgb.shape[0])
+            sizes.add(size_wh)
+            found[number] = Frame(float(self.shown_s[number]), shrunk(rgb, fit_size(size_wh, max_pixels)))
+        return _Read({t: found[n] for t, n in zip(times, numbers, strict=True)}, 0, frozenset(sizes))
+
+    def _identity(self) -> tuple[str, int, int, str]:
         try:
             status = Path(self.path).stat()
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        return os.path.realpath(self.path), status.st_size, status.st_mtime_ns
+        return os.path.realpath(self.path), status.st_size, status.st_mtime_ns, self.decoder
 
     def _decoder(self) -> Decoder:
         deadline_s = time.monotonic() + self.budget_s

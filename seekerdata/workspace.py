@@ -17,6 +17,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from seekerdata.errors import ItemError, SeekerError
+from seekerdata.peer_decoder import PYAV, DecoderName
 
 if TYPE_CHECKING:
     from seekerdata.video import FrameCache, Video
@@ -71,13 +72,13 @@ class Workspace(BaseModel):
     root: Path
     video_root: Path
 
-    def video(self, path: str) -> "Video":
+    def video(self, path: str, decoder: DecoderName = PYAV) -> "Video":
         """The `Video` of a path relative to the video folder; it keeps its probe, never an open file.
 
         Raises:
             ItemError: the path leaves the video folder.
         """
-        return _video(self.video_root, path)
+        return _video(self.video_root, path, decoder)
 
     def write_frame(self, rgb: np.ndarray) -> str:
         """Write an RGB frame (H, W, 3 uint8) as JPEG q95 4:4:4; returns its path relative to the run folder."""
@@ -116,13 +117,13 @@ def jpeg_uri(jpeg: bytes) -> str:
 
 
 @lru_cache(maxsize=64)
-def _video(root: Path, relative: str) -> "Video":
+def _video(root: Path, relative: str, decoder: DecoderName) -> "Video":
     """Questions about one video stand together, so its frames are worth keeping for the next one."""
     from seekerdata.video import Video
 
     if Path(relative).is_absolute() or ".." in Path(relative).parts:
         raise ItemError("bad_path", f"video path leaves its folder: {relative}")
-    return Video(root / relative, cache=_frame_cache())
+    return Video(root / relative, cache=_frame_cache(), decoder=decoder)
 
 
 @lru_cache(maxsize=1)

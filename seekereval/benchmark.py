@@ -73,6 +73,11 @@ class Benchmark(Plugin):
         return ()
 
     @property
+    def submission(self) -> str:
+        """The form (`submission.FORMS`) that its leaderboard takes, which every run leaves; empty: it takes none."""
+        return ""
+
+    @property
     def counts(self) -> tuple[Count, ...]:
         """What is published of its size; sources may differ."""
         return ()

@@ -76,6 +76,7 @@ def run(
     mode: Annotated[str | None, typer.Option(help="tool, direct or reasoning.")] = None,
     tools: Annotated[str | None, typer.Option(help="Tools that are offered: view_visual_prompt,crop_video.")] = None,
     calls: Annotated[str | None, typer.Option(help="native, or text for servers without tool calls.")] = None,
+    decoder: Annotated[str | None, typer.Option(help="Whose pictures: pyav, or decord or torchcodec.")] = None,
     data: Folder = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many items.", min=1)] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; under runs/ by default.")] = None,
@@ -100,13 +101,10 @@ def run(
         baselines = {"blind": blind, "one_frame": one_frame, "no_visual_prompt": no_mark}
         changes = {"mode": mode, "tools": tools, "calls": calls, "temperature": temperature, "max_tokens": max_tokens}
         asks = {"limit": limit, "shuffle_options": shuffle, "circular": circular}
-        evaluation = evaluation_of(bench, data, preset, changes, baselines, asks, judge)
+        evaluation = evaluation_of(bench, data, preset, changes | {"decoder": decoder}, baselines, asks, judge)
         settings = settings_of(model, base_url, concurrency, evaluation.preset)
         if dry:
-            from seekereval.dry_run import drawn, dry_run
-
-            facts = dry_run(evaluation, settings, price_of(price))
-            return _show(facts, as_json, lambda: drawn(facts))
+            return _dry_run(evaluation, settings, price_of(price), as_json)
         mendable = _run(evaluation, settings, out, typed(sys.argv[1:]), as_json)
     if mendable:
         raise typer.Exit(1)
@@ -212,7 +210,7 @@ def list_(as_json: Json = False) -> None:
 def _run(evaluation: Any, model: Any, out: Path | None, command: str, as_json: bool) -> int:
     """Run, print the score; returns how many plays another run may mend."""
     from seekereval.results import read_results
-    from seekereval.run import folder_of
+    from seekereval.run import SUBMISSION, folder_of
     from seekereval.run import run as start
 
     folder = out or folder_of(evaluation, model)
@@ -225,7 +223,17 @@ def _run(evaluation: Any, model: Any, out: Path | None, command: str, as_json: b
     if mendable:
         print(f"{mendable} may be mended: the same command asks only those again", file=sys.stderr)
     print(f"results: {folder}", file=sys.stderr)
+    if (folder / SUBMISSION).exists():
+        print(f"for its leaderboard: {folder / SUBMISSION}", file=sys.stderr)
     return mendable
+
+
+def _dry_run(evaluation: Any, model: Any, price: Any, as_json: bool) -> None:
+    """Show what a run would ask."""
+    from seekereval.dry_run import drawn, dry_run
+
+    facts = dry_run(evaluation, model, price)
+    _show(facts, as_json, lambda: drawn(facts))
 
 
 def _print_inventory(lines: list[Any]) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from seekerdata.budget import Price
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
+from seekerdata.peer_decoder import decoder_version
 from seekereval.benchmark import benchmark, data_folder
 from seekereval.evaluation import Evaluation
 from seekereval.presets import Preset, preset_of
@@ -31,13 +32,14 @@ def evaluation_of(
     """What is to be asked.
 
     Raises:
-        SeekerError: no such benchmark, preset, tool or mode; two baselines at once.
+        SeekerError: no such benchmark, preset, tool, mode or decoder; two baselines at once.
     """
     chosen = [name for name, wanted in baselines.items() if wanted]
     if len(chosen) > 1:
         raise SeekerError(f"one baseline at a time, not {' and '.join(chosen)}")
     tools = changes["tools"]
     how = preset_of(preset, **changes | {"tools": tuple(name.strip() for name in tools.split(",")) if tools else None})
+    decoder_version(how.decoder)
     asks = asks | {"judge": _model(model=judge, retries=PATIENT) if judge else None}
     return Evaluation(
         benchmark=bench, data=data_folder(benchmark(bench), data), preset=how, baseline="".join(chosen), **asks

@@ -80,7 +80,7 @@ def compare(first: Results, second: Results) -> Diff:
     """Compare two runs over the items that both have.
 
     Raises:
-        SeekerError: they have no item in common.
+        SeekerError: they have no item in common, or none whose right answer is known.
     """
     from seekereval.intervals import paired
 
@@ -88,6 +88,8 @@ def compare(first: Results, second: Results) -> Diff:
     common = [(row, other[row.item.id]) for row in first.graded if row.item.id in other]
     if not common:
         raise SeekerError(f"{first.path} and {second.path} have no item in common; are they of the same benchmark?")
+    if not any(row.item.is_scored for row, _ in common):
+        raise SeekerError(f"{first.path}: its right answers are not published, so nothing can be compared here")
     flips = [Flip(a.item.id, a.item.answer, a, b) for a, b in common if a.score != b.score]
     before, after = ([100 * pair[n].score for pair in common] for n in (0, 1))
     test = paired(before, after, [a.item.cluster for a, _ in common])

@@ -45,6 +45,7 @@ def dry_run(evaluation: Evaluation, model: ModelSettings, price: Price | None = 
         "model": model.model,
         "preset": f"{preset.name} ({preset.source})",
         "mode": preset.mode,
+        "decoder": preset.decoder,
         "baseline": evaluation.baseline or "none",
         "items": len(items),
         "plays": len(asked),

@@ -45,7 +45,7 @@ class Evaluation(BaseModel):
         items = benchmark(self.benchmark).items(self.data)[: self.limit]
         if not items:
             raise SeekerError(f"{self.benchmark}: no items in {self.data}")
-        judged = sum(item.scoring != "choice" for item in items)
+        judged = sum(item.is_open for item in items)
         if judged and self.judge is None:
             raise SeekerError(f"{self.benchmark}: {judged} of {len(items)} items are open; name a judge with --judge")
         return items if self.shuffle_options is None else [shuffled(i, self.shuffle_options) for i in items]

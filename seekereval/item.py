@@ -25,8 +25,9 @@ class Item(Frozen):
     options: tuple[str, ...] = ()
     """Texts without letters, in the order of their letters; none: an open question."""
     answer: str
-    scoring: Literal["choice", "judge", "mlvu_sub_scene", "mlvu_summary"] = "choice"
-    """Who says what a reply is worth: its letter, the judge {1, 0.5, 0}, or one of MLVU's two judges."""
+    scoring: Literal["choice", "judge", "mlvu_sub_scene", "mlvu_summary", "elsewhere"] = "choice"
+    """Who says what a reply is worth: its letter, the judge {1, 0.5, 0}, one of MLVU's two judges; `elsewhere`: only
+    those who hold back the right letter. Such a reply is read and counted, and is neither right nor wrong here."""
     points: tuple[str, ...] = ()
     """What a good open answer mentions (MLVU sub-scene captioning)."""
     marked_frames: tuple[str, ...] = ()
@@ -44,6 +45,16 @@ class Item(Frozen):
     """What is known to be wrong with the item; it counts all the same, and a second number leaves it out."""
     row: dict[str, Any] = Field(default_factory=dict)
     """The benchmark's own row, for other tools' rules and files."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a model may have to judge the reply."""
+        return self.scoring not in ("choice", "elsewhere")
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it can be said here what a reply is worth."""
+        return self.scoring != "elsewhere"
 
 
 class State(StrEnum):
@@ -79,7 +90,7 @@ class Graded(Frozen):
     answer: str = ""
     """The letter that was read, or the open answer's text."""
     score: float = 0.0
-    """0 to 1; 0 unless the state is `answered`."""
+    """0 to 1; 0 unless the state is `answered`, and where nobody here knows (`item.is_scored`)."""
     scores: dict[str, float] = Field(default_factory=dict)
     """Named scores of a judge, on its own scale."""
     rule: str = ""

@@ -12,6 +12,7 @@ from typing import Any
 
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings, without_secrets
+from seekerdata.peer_decoder import decoder_version
 from seekerdata.sample import digest
 from seekerdata.versions import versions
 from seekerdata.workspace import write_atomically
@@ -30,7 +31,7 @@ def begin(
     """The manifest of a run that begins or goes on, written into its folder.
 
     Raises:
-        SeekerError: the folder holds a run that asks something else.
+        SeekerError: the folder holds a run that asks something else, or the decoder is not here.
     """
     asks = settings_of(evaluation, model)
     known = _known(out)
@@ -55,7 +56,7 @@ def begin(
             "items_sha256": digest([item.model_dump(mode="json") for item in items], length=64),
             "defects": dict(Counter(defect for item in items for defect in item.defects)),
         },
-        "decoder": "pyav",
+        "decoder": decoder_version(evaluation.preset.decoder),
         "versions": versions(PACKAGES),
         "started": (known or {}).get("started") or _now(),
         "finished": None,

@@ -12,6 +12,7 @@ from seekerdata.control import Control
 from seekerdata.observation import PromptFrame
 from seekerdata.rollout import Policy, rollout
 from seekerdata.sample import LETTERS, Sample, digest
+from seekerdata.tools import VIDEO
 from seekerdata.trajectory import Trajectory, Turn
 from seekerdata.video import Video
 from seekereval.item import Item
@@ -92,7 +93,7 @@ def staged(item: Item, data: Path, preset: Preset, baseline: Baseline) -> Staged
     prompts = [] if baseline == "blind" else prompts_of(item, data, marked=baseline != "no_visual_prompt")
     control = control_of(preset, baseline, bool(prompts))
     settings = shown_by(preset, control, baseline).rollout(tuple(read_subtitles(item, data)))
-    return Staged(sample_of(item, data), video_of(item, data), prompts, settings, control)
+    return Staged(sample_of(item, data), video_of(item, data, preset.decoder), prompts, settings, control)
 
 
 async def play(item: Item, data: Path, preset: Preset, baseline: Baseline, policy: Policy) -> Trajectory:
@@ -107,20 +108,26 @@ async def play(item: Item, data: Path, preset: Preset, baseline: Baseline, polic
     return await rollout(policy, at.sample, at.video, at.prompts, at.settings, tools=tools, control=at.control)
 
 
-def looks(trajectory: Trajectory, fps: float) -> list[dict[str, Any]]:
-    """Every look of a play: source, true times, frame numbers at the average rate, sizes, a hash of all pixels."""
+def looks(trajectory: Trajectory, video: Video) -> list[dict[str, Any]]:
+    """Every look of a play: source, true times, frame numbers (`indices`, from 0 in the order shown, also where the
+    rate varies; None for what is no frame of the video), sizes, a hash of all pixels.
+
+    Raises:
+        ItemError: the video is gone.
+    """
     found = []
     for n, turn in enumerate(trajectory.turns):
         for source in dict.fromkeys(image.source for image in turn.images):
             images = [image for image in turn.images if image.source == source]
             times = [image.time_s for image in images]
+            film = [image.time_s for image in images if image.time_s is not None] if source == VIDEO else []
             found.append(
                 {
                     "turn": n,
                     "source": source,
                     "frames": len(images),
                     "times_s": [None if t is None else round(t, 3) for t in times],
-                    "indices": [None if t is None or source != "video" else round(t * fps) for t in times],
+                    "indices": video.numbers(film) if film else [None] * len(images),
                     "sizes_wh": sorted({image.size_wh for image in images}),
                     "sha256": digest([image.sha256 for image in images]),
                 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from seekerdata.errors import ItemError
 from seekerdata.observation import PromptFrame
+from seekerdata.peer_decoder import PYAV, DecoderName
 from seekerdata.row import inside_path
 from seekerdata.sample import Sample, VideoRef
 from seekerdata.workspace import Workspace
@@ -22,13 +23,13 @@ TRUTH = "truth"
 """Key of `Item.row` under which a made world keeps its sample: where and when to look, for the scripted expert."""
 
 
-def video_of(item: Item, data: Path) -> "Video":
+def video_of(item: Item, data: Path, decoder: DecoderName = PYAV) -> "Video":
     """The item's video; nothing is opened yet. Items about one video share it and its decoded frames.
 
     Raises:
         ItemError: `bad_path`.
     """
-    return Workspace(root=data, video_root=data).video(inside_path(item.video))
+    return Workspace(root=data, video_root=data).video(inside_path(item.video), decoder)
 
 
 def sample_of(item: Item, data: Path) -> Sample:

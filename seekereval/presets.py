@@ -7,11 +7,13 @@ preset exists to reproduce numbers that were made with others.
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seekerdata.errors import SeekerError
 from seekerdata.instructions import Mode
 from seekerdata.observation import Observation, look_at_video, stamp
+from seekerdata.peer_decoder import PYAV, DecoderName
 from seekerdata.plugin import near
 from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import ToolSettings, VideoTools
@@ -19,7 +21,7 @@ from seekerdata.trajectory import Image, Text
 from seekerdata.video import Clip, Sampling, Video, at, fps_capped, uniform
 from seekereval.subtitles import Subtitle, interleaved
 
-Sampler = Literal["fps", "uniform", "middle"]
+Sampler = Literal["fps", "uniform", "qwen_fps", "linspace", "middle"]
 Stamps = Literal["true", "paper", "none"]
 TOOLS = ("view_visual_prompt", "crop_video")
 
@@ -36,9 +38,13 @@ class Preset(BaseModel):
     tools: tuple[str, ...] = TOOLS
     """Tools that are offered in mode `tool`, where an item has something for them to show."""
     sampler: Sampler = "fps"
-    """Times of the overview: `fps` a second up to `frames`; `uniform` from the first to the last; `middle`: one."""
+    """Frames of the overview. By time: `fps` a second up to `frames`; `uniform`: `frames` from start to end; `middle`:
+    one. By frame number, as qwen-vl-utils takes them: `qwen_fps`: an even count near `fps` a second, at least 4 and up
+    to `frames`; `linspace`: `frames`; both from the first frame to the last."""
     fps: float = Field(default=1.0, gt=0)
     frames: int = Field(default=256, ge=1)
+    decoder: DecoderName = PYAV
+    """Whose pictures a model sees: another library's for the same frame numbers, to reproduce those who read by it."""
     max_pixels: int = 336 * 336
     """Size limit of a video frame, width x height."""
     prompt_max_pixels: int | None = 1280 * 784
@@ -82,17 +88,24 @@ class Shown(RolloutSettings):
     """What is spoken in the video, where the benchmark's questions are asked with subtitles."""
 
     def overview(self, video: Video) -> Observation:
-        duration_s, most = video.info.duration_s, self.overview_max_frames
-        samplings: dict[Sampler, Sampling] = {
-            "fps": fps_capped(self.overview_fps, most),
-            "uniform": uniform(most),
-            "middle": at([duration_s / 2]),
-        }
-        shown = look_at_video(Clip(video, 0.0, duration_s), samplings[self.sampler], self.max_pixels)
+        shown = look_at_video(Clip(video, 0.0, video.info.duration_s), self._sampling(video), self.max_pixels)
         return interleaved(stamped(shown, self.timestamps, 0.0, self.overview_fps), self.spoken)
 
     def overview_frames(self, video_s: float | None) -> int:
-        return super().overview_frames(video_s) if self.sampler == "fps" else self.overview_max_frames
+        by_length = self.sampler in ("fps", "qwen_fps")
+        return super().overview_frames(video_s) if by_length else self.overview_max_frames
+
+    def _sampling(self, video: Video) -> Sampling:
+        most = self.overview_max_frames
+        if self.sampler == "fps":
+            return fps_capped(self.overview_fps, most)
+        if self.sampler == "uniform":
+            return uniform(most)
+        if self.sampler == "middle":
+            return at([video.info.duration_s / 2])
+        count = len(video.shown_s)
+        wanted = most if self.sampler == "linspace" else qwen_count(count, video.info.fps, self.overview_fps, most)
+        return at([video.shown_s[number] for number in linspace(count, wanted)])
 
 
 class StampedTools(VideoTools):
@@ -118,6 +131,18 @@ def stamped(shown: Observation, timestamps: Stamps, start_s: float, fps: float) 
     return replace(shown, blocks=tuple(blocks))
 
 
+def qwen_count(count: int, video_fps: float, fps: float, most: int) -> int:
+    """How many of `count` frames qwen-vl-utils takes at `fps` a second of a video that has `video_fps`: an even number
+    of 4 or more, at most `most` and no more than there are."""
+    wanted = count * fps / video_fps if video_fps else count
+    return int(min(max(wanted, 4), most // 2 * 2, count)) // 2 * 2
+
+
+def linspace(count: int, wanted: int) -> list[int]:
+    """Numbers of `wanted` of `count` frames, evenly from the first to the last, rounded; all where there are fewer."""
+    return np.linspace(0, count - 1, max(1, min(wanted, count))).round().astype(int).tolist()
+
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -125,6 +150,7 @@ PRESETS = {
         Preset(
             name="videoseeker",
             source="VideoSeeker, arXiv 2605.16079, its evaluation script; our wording",
+            sampler="qwen_fps",
             timestamps="paper",
             prompt_max_pixels=None,
         ),
@@ -134,7 +160,7 @@ PRESETS = {
             "question",
             mode="direct",
             tools=(),
-            sampler="uniform",
+            sampler="linspace",
             frames=64,
             timestamps="none",
             max_tokens=64,

@@ -16,6 +16,7 @@ from seekereval.results import Results, benchmark_of, groupings, leaves, short
 FORMS = ("table", "markdown", "csv", "latex")
 SECTIONS = ("score", "states", "groups", "read by other tools' rules", "tools and cost", "manifest")
 LONGEST_FACT = 90
+NOT_KNOWN = "right answers not published"
 
 
 class Number(NamedTuple):
@@ -134,11 +135,12 @@ def drawn(table: Report) -> Any:
 
 def _figures(facts: Mapping[str, Any]) -> dict[tuple[str, str], Cell]:
     """Every figure of a run by section and name."""
-    own = {**facts, "score": facts["headline"]}
-    found: dict[tuple[str, str], Cell] = {("score", "all items, strict"): _part(own)}
+    claimed = facts["headline"] is not None
+    strict = _part({**facts, "score": facts["headline"]}) if claimed else f"{NOT_KNOWN} ({facts['n']:,})"
+    found: dict[tuple[str, str], Cell] = {("score", "all items, strict"): strict}
     if facts["answered_only"]:
         found["score", "those answered"] = _part(facts["answered_only"])
-    if facts["defect_free"]["n"] != facts["n"]:
+    if facts["defect_free"] and facts["defect_free"]["n"] != facts["n"]:
         found["score", "without known defects"] = _part(facts["defect_free"])
     found |= {("score", name): Number(value) for name, value in facts["extras"].items()}
     found |= {("states", name.replace("_", " ")): Number(n) for name, n in facts["states"].items() if n}

@@ -15,20 +15,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings, connect, without_secrets
 from seekerdata.sample import digest
-from seekerdata.trajectory import Trajectory
 from seekerdata.workspace import write_atomically
+from seekereval.benchmark import benchmark
 from seekereval.evaluation import Evaluation
 from seekereval.grading import whole
 from seekereval.item import Graded, Item, State
 from seekereval.manifest import begin, finish, settings_of
-from seekereval.play import TURNED, looks
+from seekereval.play import TURNED
 from seekereval.results import write_results
+from seekereval.submission import write_submission
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample
     from inspect_ai.model import Model
 
 FRAMES, TRAJECTORIES, LOGS = "frames.jsonl", "trajectories.jsonl", "logs"
+SUBMISSION = "submission.json"
 PLAYERS = "seeker/"
 
 
@@ -70,7 +72,15 @@ def run(
     write_atomically(out / TRAJECTORIES, (_line(trajectory) for trajectory in shown))
     unanswered = sum(not (replies.get(item.id) and replies[item.id].scores) for item in asked)
     write_results(out, finish(begun, rows, list(played.values()), unanswered), rows)
+    _submit(evaluation, out, rows)
     return out
+
+
+def _submit(evaluation: Evaluation, out: Path, rows: list[Graded]) -> None:
+    """Leave the file that the benchmark's leaderboard takes, unless the options are not in its order."""
+    form = benchmark(evaluation.benchmark).submission
+    if form and evaluation.shuffle_options is None and not evaluation.circular:
+        write_submission(form, out / SUBMISSION, rows)
 
 
 def folder_of(evaluation: Evaluation, model: ModelSettings) -> Path:
@@ -146,10 +156,7 @@ def _of(key: str, item: Item) -> bool:
 
 def _frames(item: Item, played: dict[str, Any]) -> dict[str, Any]:
     """Which frames an item's play showed, in short; `trajectories.jsonl` has every one with its hash."""
-    if "trajectory" not in played:
-        return {"id": item.id, "path": item.video, "video": None, "looks": []}
-    video, trajectory = played["video"], Trajectory.model_validate(played["trajectory"])
-    return {"id": item.id, "path": item.video, "video": video, "looks": looks(trajectory, video["fps"])}
+    return {"id": item.id, "path": item.video, "video": played.get("video"), "looks": played.get("looks", [])}
 
 
 def _line(row: dict[str, Any]) -> bytes:

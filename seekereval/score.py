@@ -47,7 +47,7 @@ def score(spec: str, file: Path, data: Path | None = None, judge: ModelSettings 
         found = match(items, predictions.replies)
     if not found.found:
         raise SeekerError(f"{file}: none of its {len(predictions.replies)} rows is a question of {spec}")
-    opened = sum(item.scoring != "choice" and item.id in found.found for item in items)
+    opened = sum(item.is_open and item.id in found.found for item in items)
     if opened and judge is None:
         raise SeekerError(f"{file}: {opened} of its replies answer open questions; name a judge by --judge")
     graded = asyncio.run(_grade(items, found, judge))
@@ -112,7 +112,7 @@ async def _graded(item: Item, prediction: Prediction | None, judge: ModelSetting
 
     reply = prediction.reply if prediction else ""
     facts: dict[str, Any] = {"calls": prediction.calls} if prediction else {}
-    if item.scoring == "choice" or not reply or (prediction and prediction.error):
+    if not item.is_open or not reply or (prediction and prediction.error):
         return grade(item, reply, error=prediction.error if prediction else "", **facts)
     assert judge is not None, "open answers have a judge"
     return await grade_open(item, reply, judge, **facts)

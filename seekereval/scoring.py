@@ -45,7 +45,7 @@ def grade(item: Item, reply: str, *, truncated: bool = False, error: str = "", *
         facts: other fields of `Graded`: calls, frames, seconds, usage.
     """
     graded = _read(item, reply, truncated, error, facts)
-    if item.scoring == "choice" or graded.state is not State.ANSWERED or graded.score:
+    if not item.is_open or graded.state is not State.ANSWERED or graded.score:
         return graded
     return _unjudged(graded, "no judge was named")
 
@@ -60,7 +60,7 @@ async def grade_open(
         SeekerError: a wrong key, an unknown model or a missing package: no item could be judged.
     """
     graded = _read(item, reply, truncated, error, facts)
-    if item.scoring == "choice" or graded.state is not State.ANSWERED or graded.score:
+    if not item.is_open or graded.state is not State.ANSWERED or graded.score:
         return graded
     try:
         if mlvu_judge.is_rated(item):
@@ -78,15 +78,15 @@ def _read(item: Item, reply: str, truncated: bool, error: str, facts: dict[str, 
     """What the reply says, and its score as far as words can tell."""
     if error:
         return Graded(item=item, state=State.ERROR, reply=reply, error=error, **facts)
-    if item.scoring != "choice" and accuracy_by_rule(reply, item.answer):
+    if item.is_open and accuracy_by_rule(reply, item.answer):
         return _right_in_words(item, reply, facts)
-    answer = read_choice(reply, list(item.options)) if item.scoring == "choice" else read_text(reply)
+    answer = read_text(reply) if item.is_open else read_choice(reply, list(item.options))
     if answer.rule == "error_text":  # another tool wrote down what its server said
         return Graded(item=item, state=State.ERROR, reply=reply, error=reply[:_ERROR_CHARS], **facts)
     state = State.TRUNCATED if truncated and not _finished(item, answer) else _STATES[answer.state]
     if state is not State.ANSWERED:
         return Graded(item=item, state=state, reply=reply, rule=answer.rule, **facts)
-    if item.scoring == "choice":
+    if not item.is_open:
         score, rule = float(is_choice_right(answer, item.answer)), answer.rule
         if score and answer.letter != item.answer:
             rule += f" (its option is the text of {item.answer} again)"
@@ -105,7 +105,7 @@ def _right_in_words(item: Item, reply: str, facts: dict[str, Any]) -> Graded:
 
 def _finished(item: Item, answer: Answer) -> bool:
     """Whether a reply that was cut off had given its answer by then, not only words on the way to one."""
-    on_the_way = {"option_text", "start_of_option"} if item.scoring == "choice" else {"whole_reply"}
+    on_the_way = {"whole_reply"} if item.is_open else {"option_text", "start_of_option"}
     return answer.state is AnswerState.FOUND and answer.rule not in on_the_way
 
 
@@ -125,10 +125,12 @@ class Part(Frozen):
 
 
 class Summary(Frozen):
-    """What a run scored. `total` is the headline: every item counts, without an answer as 0."""
+    """What a run scored. `total` is the headline: every item counts, without an answer as 0; None where the right
+    answers are not known here: then nothing is claimed."""
 
-    total: Part
-    at_most: float
+    n: int
+    total: Part | None
+    at_most: float | None
     """The headline if every answer on which the judge failed were right."""
     states: dict[str, int]
     """How many items are in each state; every state is named."""
@@ -147,14 +149,15 @@ class Summary(Frozen):
 
     def facts(self) -> dict[str, Any]:
         """The summary as one JSON object; numbers with six decimals, percent where they are scores."""
-        total = self.total
-        own = {"n": total.n, "clusters": total.clusters, "headline": total.score, "stderr": total.stderr}
+        total, own = self.total, dict[str, Any](n=self.n, clusters=0, headline=None, stderr=None)
+        if total:
+            own |= {"clusters": total.clusters, "headline": total.score, "stderr": total.stderr}
         columns = {
             "compat": {rule: found.accuracy for rule, found in self.compat.items()},
             "compat_n": {rule: found.n for rule, found in self.compat.items()},
         }
-        rest = self.model_dump(mode="json", exclude={"total", "compat"})
-        return _rounded({**own, "ci95": total.ci95, **rest, **columns})
+        rest = self.model_dump(mode="json", exclude={"n", "total", "compat"})
+        return _rounded({**own, "ci95": total and total.ci95, **rest, **columns})
 
 
 def summary(graded: Sequence[Graded], groups: Sequence[str], compat: Sequence[str] = tuple(RULES)) -> Summary:
@@ -170,18 +173,20 @@ def summary(graded: Sequence[Graded], groups: Sequence[str], compat: Sequence[st
     """
     if not graded:
         raise SeekerError("there is nothing to sum up: no item was run")
-    total = _part(graded)
-    answered = [row for row in graded if row.state is State.ANSWERED]
-    sound = [row for row in graded if not row.item.defects]
-    unjudged = sum(row.state is State.JUDGE_FAILED for row in graded)
+    scored = [row for row in graded if row.item.is_scored]
+    total = _part(scored) if scored else None
+    answered = [row for row in scored if row.state is State.ANSWERED]
+    sound = [row for row in scored if not row.item.defects]
+    unjudged = sum(row.state is State.JUDGE_FAILED for row in scored)
     tokens = dict.fromkeys(name for row in graded for name in row.usage)
     return Summary(
+        n=len(graded),
         total=total,
-        at_most=total.score + 100 * unjudged / len(graded),
+        at_most=total and total.score + 100 * unjudged / total.n,
         states={state.value: sum(row.state is state for row in graded) for state in State},
         answered_only=_part(answered) if answered else None,
         defect_free=_part(sound) if sound else None,
-        groups={grouping: _split(graded, grouping) for grouping in groups},
+        groups={grouping: _split(scored, grouping) for grouping in groups},
         compat={rule: column(rule, graded) for rule in compat},
         tools=tool_use(graded),
         seconds_per_item=sum(row.seconds for row in graded) / len(graded),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from functools import lru_cache, partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -35,18 +35,19 @@ from inspect_ai.tool import ToolCall
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.models import AtHand, ModelSettings
+from seekerdata.peer_decoder import decoder_version
 from seekerdata.plugin import load, make, names
 from seekerdata.rollout import Policy
 from seekerdata.trajectory import StopReason, Trajectory
-from seekerdata.video import Video
 from seekereval.benchmark import benchmark, data_folder
 from seekereval.evaluation import Evaluation
 from seekereval.grading import graded_of
 from seekereval.item import Item
-from seekereval.play import as_text, play
+from seekereval.play import as_text, looks, play
 from seekereval.playing import video_of
 from seekereval.presets import Preset, preset_of
 
+_T = TypeVar("_T")
 PLAYERS = "seeker/"
 PLAYED = "played"
 """Where a sample's store holds what came of the play."""
@@ -99,9 +100,8 @@ def played(form: dict[str, Any]) -> Solver:
             raise hopeless[0]
         item, started = Item.model_validate(state.metadata["item"]), time.monotonic()
         model = get_model()
-        made = partial(play, item, evaluation.data, evaluation.preset, evaluation.baseline)
         try:
-            trajectory = await _aside(partial(made, policy_of(model, evaluation.preset)))
+            trajectory, shown = await _aside(partial(_played, item, evaluation, policy_of(model, evaluation.preset)))
         except SeekerError as error:
             hopeless.append(error)
             state.store.set(PLAYED, {"error": str(error), "hopeless": True})
@@ -111,8 +111,7 @@ def played(form: dict[str, Any]) -> Solver:
             if error.retryable:
                 raise
             return state
-        video = video_of(item, evaluation.data)
-        state.store.set(PLAYED, facts_of(item, trajectory, video, time.monotonic() - started))
+        state.store.set(PLAYED, facts_of(item, trajectory, shown, time.monotonic() - started))
         state.messages = messages_of(trajectory)
         state.output = ModelOutput.from_content(str(model), trajectory.turns[-1].text)
         return state
@@ -129,7 +128,7 @@ def strict(form: dict[str, Any]) -> Scorer:
         item = Item.model_validate(state.metadata["item"])
         graded = await graded_of(item, state.store.get(PLAYED), judge)
         return Score(
-            value=graded.score,
+            value=graded.score if item.is_scored else float("nan"),  # what inspect_ai leaves out of its figures
             answer=graded.answer,
             explanation=f"{graded.state}: {graded.error or graded.rule}",
             metadata={GRADED: graded.model_dump(mode="json", exclude={"item"})},
@@ -148,7 +147,17 @@ def policy_of(model: Model, preset: Preset) -> Policy:
     return policy.playing("direct") if preset.mode != "tool" and "direct" in policy.plays else policy
 
 
-async def _aside(playing: Callable[[], Coroutine[Any, Any, Trajectory]]) -> Trajectory:
+async def _played(item: Item, evaluation: Evaluation, policy: Policy) -> tuple[Trajectory, dict[str, Any]]:
+    """A play, and which file and which frames of it were shown."""
+    preset = evaluation.preset
+    trajectory = await play(item, evaluation.data, preset, evaluation.baseline, policy)
+    video = video_of(item, evaluation.data, preset.decoder)
+    info, reader = video.info, decoder_version(preset.decoder)
+    about = {"sha256": video.sha256, "fps": info.fps, "duration_s": info.duration_s, "decoder": reader}
+    return trajectory, {"video": about, "looks": looks(trajectory, video)}
+
+
+async def _aside(playing: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
     """A play in the one thread that decodes: it would hold up the replies of all others here. While a play waits for
     its model the next one is at work; more threads would only hold more decoded frames."""
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(playing(), _playing_loop()))
@@ -161,7 +170,7 @@ def _playing_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def facts_of(item: Item, trajectory: Trajectory, video: Video, seconds: float) -> dict[str, Any]:
+def facts_of(item: Item, trajectory: Trajectory, shown: dict[str, Any], seconds: float) -> dict[str, Any]:
     """What came of a play, as a sample's store and `frames.jsonl` hold it."""
     served = [event.output.model for event in transcript().events if isinstance(event, ModelEvent)]
     refused = [turn.text for turn in trajectory.turns if turn.role == "tool"]
@@ -176,7 +185,7 @@ def facts_of(item: Item, trajectory: Trajectory, video: Video, seconds: float) -
         "calls": calls,
         "frames": len(trajectory.images),
         "path": item.video,
-        "video": {"sha256": video.sha256, "fps": video.info.fps, "duration_s": video.info.duration_s},
+        **shown,
         "trajectory": trajectory.model_dump(mode="json"),
         "seconds": round(seconds, 3),
         "usage": trajectory.usage,
@@ -207,6 +216,7 @@ def _registered(name: str, registered: str) -> Callable[..., Task]:
         preset: str = "default",
         mode: str | None = None,
         tools: str | None = None,
+        decoder: str | None = None,
         baseline: str = "",
         shuffle_options: int | None = None,
         circular: bool = False,
@@ -216,7 +226,9 @@ def _registered(name: str, registered: str) -> Callable[..., Task]:
             {
                 "benchmark": name,
                 "data": data_folder(benchmark(name), Path(data) if data else None),
-                "preset": preset_of(preset, mode=mode, tools=tuple(tools.split(",")) if tools else None),
+                "preset": preset_of(
+                    preset, mode=mode, tools=tuple(tools.split(",")) if tools else None, decoder=decoder
+                ),
                 "baseline": baseline,
                 "shuffle_options": shuffle_options,
                 "circular": circular,

@@ -32,6 +32,7 @@ def tool_use(graded: Sequence[Graded]) -> ToolUse:
     """What became of the tools over a run of one item or more."""
     calls = [call for row in graded for call in row.calls]
     used = [row for row in graded if row.calls]
+    scored = [row for row in graded if row.item.is_scored]
     stated = [row for row in graded if row.item.evidence_s]
     return ToolUse(
         use_rate=len(used) / len(graded),
@@ -40,8 +41,8 @@ def tool_use(graded: Sequence[Graded]) -> ToolUse:
         error_rate=_share(sum(bool(call.error) for call in calls), len(calls)),
         evidence_hit=_share(sum(_hits(row) for row in stated), len(stated)),
         evidence_items=len(stated),
-        accuracy_with=_accuracy(used),
-        accuracy_without=_accuracy([row for row in graded if not row.calls]),
+        accuracy_with=_accuracy([row for row in scored if row.calls]),
+        accuracy_without=_accuracy([row for row in scored if not row.calls]),
     )
 
 

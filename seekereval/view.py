@@ -17,11 +17,13 @@ from seekerdata.errors import ItemError, SeekerError
 from seekerdata.exhibit import Exhibit
 from seekerdata.observation import PromptFrame, materialise
 from seekerdata.page import write_page
+from seekerdata.peer_decoder import PYAV, DecoderName
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.tools import VIDEO
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Video, VideoInfo
 from seekereval.item import Graded, State
+from seekereval.report import NOT_KNOWN
 from seekereval.results import Results, leaves, short
 
 TRAJECTORIES = "trajectories.jsonl"
@@ -51,7 +53,7 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
         facts: what a report says of the run (`report.facts_of`); the headline and the states are shown.
 
     Raises:
-        SeekerError: no such data folder, or a recorded conversation that cannot be read.
+        SeekerError: no such data folder, a recorded conversation that cannot be read, or no such decoder here.
     """
     if data is not None and not data.is_dir():
         raise SeekerError(f"--data {data}: no such folder")
@@ -60,8 +62,10 @@ def write_view(results: Results, page: Path, data: Path | None, limit: int, fact
     if len(results.graded) > limit:
         shown["shown"] = f"the first {limit}"
     played = read_trajectories(results.path)
-    exhibits = (exhibit(row, played.get(row.item.id), data) for row in islice(results.graded, limit))
-    asked = results.manifest.get("settings", {}).get("benchmark", "run")
+    settings = results.manifest.get("settings", {})
+    decoder = settings.get("preset", {}).get("decoder", PYAV)
+    exhibits = (exhibit(row, played.get(row.item.id), data, decoder) for row in islice(results.graded, limit))
+    asked = settings.get("benchmark", "run")
     write_page(page, f"{asked}: {results.name}", shown, (), exhibits)
     return page
 
@@ -70,7 +74,8 @@ def _headline(facts: Mapping[str, Any]) -> dict[str, str]:
     low, high = facts["ci95"] or (None, None)
     between = "" if low is None else f" [{low:.1f}–{high:.1f}]"
     states = {name.replace("_", " "): str(n) for name, n in facts["states"].items() if n}
-    return {"score": f"{facts['headline']:.1f} %{between}", "items": str(facts["n"]), **states}
+    score = NOT_KNOWN if facts["headline"] is None else f"{facts['headline']:.1f} %{between}"
+    return {"score": score, "items": str(facts["n"]), **states}
 
 
 def data_of(results: Results) -> Path | None:
@@ -99,11 +104,11 @@ def read_trajectories(run: Path) -> dict[str, Trajectory]:
     return found
 
 
-def exhibit(row: Graded, played: Trajectory | None, data: Path | None) -> Exhibit:
-    """One item as the page shows it."""
+def exhibit(row: Graded, played: Trajectory | None, data: Path | None, decoder: DecoderName = PYAV) -> Exhibit:
+    """One item as the page shows it, its frames read by the decoder of the run."""
     item = row.item
     trajectory = (played or _told(row)).model_copy(update={"answer": row.answer})
-    looker = _Looker(row, trajectory, data) if data else None
+    looker = _Looker(row, trajectory, data, decoder) if data else None
     return Exhibit(
         sample=_sample(row, trajectory, looker.info if looker else None),
         trajectory=trajectory,
@@ -116,8 +121,8 @@ def exhibit(row: Graded, played: Trajectory | None, data: Path | None) -> Exhibi
 
 
 def outcome(row: Graded) -> str:
-    """right | partly right | wrong, and the state's own name where nothing was answered."""
-    if row.state is not State.ANSWERED:
+    """right | partly right | wrong, and the state's own name where nothing was answered or nobody here knows."""
+    if row.state is not State.ANSWERED or not row.item.is_scored:
         return str(row.state).replace("_", " ")
     return "right" if row.score == 1 else "wrong" if row.score == 0 else "partly right"
 
@@ -128,11 +133,11 @@ class _Looker:
     A file that is missing or broken is said where its pictures would be.
     """
 
-    def __init__(self, row: Graded, trajectory: Trajectory, data: Path) -> None:
+    def __init__(self, row: Graded, trajectory: Trajectory, data: Path, decoder: DecoderName) -> None:
         self.trajectory = trajectory
         self.made: dict[Image, PIL.Image.Image] = {}
         self.faults: dict[str, ItemError] = {}
-        self.video = Video(data / row.item.video)
+        self.video = Video(data / row.item.video, decoder=decoder)
         self.prompts: dict[str, PromptFrame] = {}
         self._check(VIDEO, row.item.video, lambda: self.video.info)
         for number, path in enumerate(row.item.marked_frames, start=1):

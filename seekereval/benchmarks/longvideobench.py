@@ -1,4 +1,4 @@
-"""longvideobench: LongVideoBench (arXiv 2407.15754), validation split: questions that refer to moments of long videos.
+"""longvideobench: LongVideoBench (arXiv 2407.15754): questions that refer to moments of long videos.
 
 `position` holds frame numbers of the evidence; where the video is on disk, its frame rate turns them into seconds.
 """
@@ -16,8 +16,11 @@ from seekereval.table import as_list, find_table, read_table, seconds, text
 
 __all__ = ["LongVideoBench"]
 
-FILES = ("lvb_val.json", "**/lvb_val.json", "validation-*.parquet", "**/validation-*.parquet")
-NEEDED = ("question", "correct_choice", "video_path", "question_category")
+FILES = {
+    "validation": ("lvb_val.json", "**/lvb_val.json", "validation-*.parquet", "**/validation-*.parquet"),
+    "test": ("lvb_test_wo_gt.json", "**/lvb_test_wo_gt.json", "test-*.parquet", "**/test-*.parquet"),
+}
+NEEDED = ("question", "video_path", "question_category")
 CATEGORIES = (
     "S2E", "S2O", "S2A", "E2O", "O2E", "T2E", "T2O", "T2A",
     "E3E", "O3O", "SSS", "SOS", "SAA", "T3E", "T3O", "TOS", "TAA",
@@ -26,8 +29,10 @@ CATEGORIES = (
 
 
 class LongVideoBench(Benchmark):
-    """LongVideoBench, validation split: 4 or 5 options, subtitles as a setting."""
+    """LongVideoBench: 4 or 5 options, subtitles as a setting, a test split that only its leaderboard can score."""
 
+    split: Literal["validation", "test"] = "validation"
+    """test: its right answers are held back; a run claims no score and leaves the file that the leaderboard takes."""
     subtitles: Literal["off", "interleaved"] = "off"
     """interleaved: what is spoken while a frame is shown stands behind it."""
 
@@ -39,7 +44,7 @@ class LongVideoBench(Benchmark):
             "longvideobench/LongVideoBench",
             "60d1c89c1919a198b73be39c2babb213b29d6a5c",
             "CC-BY-NC-SA-4.0",
-            ("lvb_val.json", "subtitles.tar", "videos.tar.part.*"),
+            (FILES[self.split][0], "subtitles.tar", "videos.tar.part.*"),
             (Archive("videos.tar.part.*", "videos", parts=31), Archive("subtitles.tar", "subtitles")),
             gated=True,
         )
@@ -50,19 +55,32 @@ class LongVideoBench(Benchmark):
 
     @property
     def counts(self) -> tuple[Count, ...]:
+        if self.split == "test":
+            return (Count("test file", 5341),)
         lengths = {"15": 189, "60": 172, "600": 412, "3600": 564}
         return (Count("validation file", 1337, {"duration": lengths}),)
 
     @property
     def fixtures(self) -> list[dict[str, Any]]:
-        return [_fixture(category, n) for category in CATEGORIES for n in range(3)]
+        rows = [_fixture(category, n) for category in CATEGORIES for n in range(3)]
+        held_back = {"correct_choice"} if self.split == "test" else set()
+        return [{key: value for key, value in row.items() if key not in held_back} for row in rows]
+
+    @property
+    def submission(self) -> str:
+        return "longvideobench_test" if self.split == "test" else ""
 
     def rows(self, data: Path) -> list[dict[str, Any]]:
-        return read_table(find_table(data, FILES, self.plugin_name()), NEEDED)
+        if self.split == "test":
+            file = find_table(data, FILES["test"], f"{self.plugin_name()}:split=test")
+            return read_table(file, NEEDED)
+        return read_table(find_table(data, FILES["validation"], self.plugin_name()), (*NEEDED, "correct_choice"))
 
     def item(self, row: dict[str, Any], data: Path | None = None) -> Item:
         question, options = text(row.get("question")), _options(row)
         gold = _gold(row.get("correct_choice"), options)
+        held_back = self.split == "test" and not gold
+        defects = defects_of(question, options, gold)
         video, spoken = text(row.get("video_path")), text(row.get("subtitle_path"))
         item = Item(
             id=text(row.get("id")) or digest([video, question, options]),
@@ -70,6 +88,7 @@ class LongVideoBench(Benchmark):
             question=question,
             options=options,
             answer=gold,
+            scoring="elsewhere" if held_back else "choice",
             groups={
                 "duration": text(row.get("duration_group")),
                 "question_category": text(row.get("question_category")),
@@ -79,7 +98,7 @@ class LongVideoBench(Benchmark):
             cluster=text(row.get("video_id")) or video,
             duration_s=seconds(row.get("duration")),
             subtitles=f"{laid(data, 'subtitles', 'subtitle')}/{spoken}" if self.subtitles != "off" and spoken else "",
-            defects=defects_of(question, options, gold),
+            defects=tuple(code for code in defects if code != "no_gold") if held_back else defects,
             row=row,
         )
         return item if data is None else item.model_copy(update={"evidence_s": _evidence(item, data)})

@@ -69,6 +69,10 @@ class MLVU(Benchmark):
         return (Count("annotation files", sum(tasks.values()), {"task": tasks}),)
 
     @property
+    def submission(self) -> str:
+        return "mlvu_test" if self.split == "test" else ""
+
+    @property
     def fixtures(self) -> list[dict[str, Any]]:
         tasks = DEV if self.split == "dev" else [*TEST, *FREE]
         return [_fixture(task, n, self.split) for task in tasks for n in range(3)]

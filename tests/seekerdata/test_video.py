@@ -115,6 +115,14 @@ def test_a_hard_file_shows_the_right_picture_at_every_time(hard: HardVideo, fold
 
 
 @pytest.mark.parametrize("hard", WHOLE, ids=lambda hard: hard.file_name)
+def test_a_frame_has_its_number_in_the_order_shown(hard: HardVideo, folder: Path) -> None:
+    assert hard.times_s is not None
+    asked = [*(time_s + INSIDE_S for time_s in hard.times_s), -1.0, 99.0]
+    count = len(hard.times_s)
+    assert Video(hard_file(hard, folder)).numbers(asked) == [*range(count), 0, count - 1]
+
+
+@pytest.mark.parametrize("hard", WHOLE, ids=lambda hard: hard.file_name)
 def test_a_hard_file_lasts_as_long_as_it_does(hard: HardVideo, folder: Path) -> None:
     assert hard.times_s is not None
     info = Video(hard_file(hard, folder)).info

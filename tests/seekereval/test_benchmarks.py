@@ -25,11 +25,14 @@ from seekereval.item import Graded, Item, State
 from seekereval.play import as_text, play
 from seekereval.playing import prompts_of, sample_of, video_of
 from seekereval.presets import preset_of
-from seekereval.scoring import grade
+from seekereval.scoring import grade, summary
 from seekereval.subtitles import Subtitle, read_subtitles, spoken_at
 from seekereval.table import read_table
 
-SPECS = ["longvideobench", "mlvu", "mlvu:split=test", "v2p_bench", "videomme", "videosiah", "world:clips=24"]
+SPECS = [
+    "longvideobench", "longvideobench:split=test", "mlvu", "mlvu:split=test", "v2p_bench", "videomme", "videosiah",
+    "world:clips=24",
+]  # fmt: skip
 TYPE_OF = {"v2p_bench": "dimension", "videomme": "task_type", "longvideobench": "question_category", "mlvu": "task"}
 """The grouping of a benchmark that says what type a question is."""
 
@@ -55,7 +58,7 @@ def test_gold_scores_one_on_three_rows_of_every_type(which: Benchmark) -> None:
     assert len({item.id for item in items}) == len(items)
     types = Counter(item.groups.get(TYPE_OF.get(which.plugin_name(), "dimension")) for item in items)
     assert set(types.values()) == {3}
-    for item in items:
+    for item in filter(lambda item: item.is_scored, items):
         assert grade(item, item.answer).score == 1.0, item
         assert item.defects == () and set(item.groups) == set(which.groups)
         if item.options:
@@ -260,6 +263,27 @@ def test_longvideobench_parquet_and_the_test_splits_at_sign() -> None:
     item = which.item({**row, **options, "correct_choice": "@"})
     assert item.options == ("one", "two", "three", "four") and item.answer == "" and item.defects == ("no_gold",)
     assert all(grade(item, letter).score == 0 for letter in "ABCD")
+
+
+def test_longvideobench_test_split_is_read_and_is_neither_right_nor_wrong(tmp_path: Path) -> None:
+    which = benchmark("longvideobench:split=test")
+    rows = which.fixtures
+    rows[0]["correct_choice"] = "@"
+    written(tmp_path / "lvb_test_wo_gt.json", rows)
+    items = which.items(tmp_path)
+    assert len(items) == 51 and not any("correct_choice" in row for row in rows[1:])
+    assert {(item.answer, item.scoring, item.defects) for item in items} == {("", "elsewhere", ())}
+    graded = [grade(item, reply) for item, reply in zip(items, ["(C)", "I cannot say.", "!" * 64], strict=False)]
+    assert (graded[0].state, graded[0].answer) == (State.ANSWERED, "C")
+    assert [row.state for row in graded[1:]] == [State.REFUSED, State.MISSING]
+    facts = summary(graded, which.groups, which.compat).facts()
+    assert (facts["n"], facts["states"]["answered"]) == (3, 1)
+    for claim in ("headline", "ci95", "at_most", "answered_only", "defect_free"):
+        assert facts[claim] is None, claim
+    assert facts["tools"]["accuracy_without"] is None and set(facts["compat"].values()) == {None}
+    assert not any(facts["groups"].values())
+    with pytest.raises(SeekerError, match="seekereval data longvideobench:split=test"):
+        which.items(tmp_path / "none")
 
 
 # -- MLVU ------------------------------------------------------------------------------------------

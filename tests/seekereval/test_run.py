@@ -14,7 +14,8 @@ import numpy as np
 import PIL.Image
 import pytest
 from clips import make_clip
-from servers.loopback import Refused, Stalled
+from conftest import shared
+from servers.loopback import Dropped, Refused, Stalled
 from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 from typer.testing import CliRunner
@@ -23,11 +24,15 @@ from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
 from seekerdata.trajectory import Text
 from seekerdata.video import Video
+from seekereval.benchmark import benchmark
 from seekereval.cli import app
+from seekereval.command import PATIENT
 from seekereval.evaluation import Evaluation
 from seekereval.item import Graded, Item, State
 from seekereval.play import shuffled, turned
-from seekereval.presets import Preset, preset_of
+from seekereval.presets import Preset, linspace, preset_of, qwen_count
+from seekereval.report import facts_of
+from seekereval.results import read_results
 from seekereval.run import run
 from seekereval.subtitles import Subtitle
 
@@ -120,7 +125,8 @@ def test_a_model_is_asked_over_the_wire_and_all_of_it_is_written_down(data: Path
     assert frames[0]["video"]["sha256"] == Video(data / "videos" / "clip.mp4").sha256
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["model"] == {"asked": NAME, "served": ["any"]}
-    assert manifest["settings"]["preset"]["frames"] == 256 and manifest["decoder"] == "pyav"
+    assert manifest["settings"]["preset"]["frames"] == 256 and manifest["decoder"].startswith("pyav ")
+    assert frames[0]["video"]["decoder"] == manifest["decoder"]
     assert manifest["benchmark"]["hub_id"] == "gaotiexinqu/V2P-Bench" and manifest["benchmark"]["items"] == 8
     assert manifest["states"] == {"answered": 8} and manifest["unanswered"] == 0
     assert manifest["usage"]["calls"] == len(server.requests) == 16
@@ -190,6 +196,46 @@ def test_a_server_that_dies_is_an_error_that_the_next_run_mends(data: Path, tmp_
     assert json.loads((out / "manifest.json").read_text())["unanswered"] == 0
 
 
+def test_a_server_that_is_down_for_a_while_costs_no_item(data: Path, tmp_path: Path) -> None:
+    left = 6
+
+    def script(request: Request) -> Answer:
+        nonlocal left
+        if case(request) == 1 and left:
+            left -= 1
+            return Dropped() if left % 2 else Refused(503, "B")
+        return knowing(request)
+
+    with ChatServer(script) as server:
+        out = run(evaluation(data, limit=2), settings(server, retries=PATIENT), tmp_path / "out")
+    assert [row.score for row in rows_in(out)] == [1.0, 1.0] and left == 0
+
+
+def test_a_video_that_cannot_be_decoded_is_an_error_that_counts(data: Path, tmp_path: Path) -> None:
+    folder = copy_of(data, tmp_path / "data", [row_of(0), row_of(1, "page.mp4"), row_of(2, "half.mp4")])
+    (folder / "videos").unlink()
+    (folder / "videos").mkdir()
+    whole = (data / "videos" / "clip.mp4").read_bytes()
+    (folder / "videos" / "clip.mp4").write_bytes(whole)
+    (folder / "videos" / "half.mp4").write_bytes(whole[: len(whole) // 2])  # its index stood at the end
+    (folder / "videos" / "page.mp4").write_text("<!doctype html><p>404")
+    with ChatServer(knowing) as server:
+        out = run(evaluation(folder), settings(server), tmp_path / "out")
+        assert {case(request) for request in server.requests} == {0}
+    rows = rows_in(out)
+    assert [row.state for row in rows] == [State.ANSWERED, State.ERROR, State.ERROR]
+    assert "an HTML page, not a video" in rows[1].error and rows[2].error.startswith("unreadable: ")
+    facts = facts_of(read_results(out))
+    assert (facts["n"], facts["headline"]) == (3, pytest.approx(100 / 3, abs=1e-5))
+
+
+def test_all_marked_frames_of_an_item_are_shown(data: Path, tmp_path: Path) -> None:
+    listed = [row_of(0) | {"frame_path": paths} for paths in (["mark.jpg", "mark.jpg"], '["mark.jpg", "mark.jpg"]')]
+    with ChatServer(lambda request: Said("<answer>A</answer>")) as server:
+        run(evaluation(copy_of(data, tmp_path / "data", listed), "v2p"), settings(server), tmp_path / "out")
+    assert [len(request.images) for request in server.requests] == [66, 66]
+
+
 def test_after_a_kill_no_finished_item_is_asked_again(data: Path, tmp_path: Path) -> None:
     killed = False
 
@@ -257,6 +303,38 @@ def test_paper_stamps_count_frames_and_true_ones_tell_the_time(clip_path: Path) 
     changes = {"frames": 4}  # of a clip of 20 s: the limit bites
     assert stamps(preset_of("default", **changes)) == [f"<{5 * n}.0 seconds>" for n in range(4)]
     assert stamps(preset_of("videoseeker", **changes)) == [f"<{n}.0 seconds>" for n in range(4)]
+
+
+def test_frames_by_number_are_those_that_qwen_vl_utils_takes() -> None:
+    lines = (shared("extraction-examples") / "examples.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if row["kind"] == "frames"]
+    assert rows
+    for row in rows:
+        video, told = row["response"], row["expected"]["qwen_vl_utils_fps1_max"]
+        wanted = qwen_count(video["total_frames"], video["fps"], 1.0, video["num_frames"])
+        found = linspace(video["total_frames"], wanted)
+        first, last = told["indices"][:6], told["indices"][-3:]
+        assert (wanted, found[:6], found[-3:]) == (told["nframes"], first, last), row["id"]
+
+
+@pytest.mark.parametrize(
+    ("count", "video_fps", "most", "wanted"),
+    [(3000, 30, 256, 100), (3030, 30, 256, 100), (9000, 30, 256, 256), (9000, 30, 255, 254), (30, 30, 256, 4),
+     (3, 30, 256, 2), (1, 30, 256, 0), (50, 0.0, 64, 50)],
+)  # fmt: skip
+def test_how_many_frames_qwen_vl_utils_takes(count: int, video_fps: float, most: int, wanted: int) -> None:
+    assert qwen_count(count, video_fps, 1.0, most) == wanted
+    found = linspace(count, wanted)
+    assert found[0] == 0 and len(found) == max(1, wanted) and found == sorted(set(found))
+    assert wanted < 2 or found[-1] == count - 1
+
+
+def test_presets_named_after_others_show_the_frames_that_those_show(clip_path: Path) -> None:
+    video = Video(clip_path)  # 200 frames in 20 s
+    for name, numbers in (("videoseeker", linspace(200, 20)), ("v2p", linspace(200, 64))):
+        blocks = preset_of(name).rollout().overview(video).blocks
+        times = [block.time_s for block in blocks if not isinstance(block, Text)]
+        assert times == [number / 10 for number in numbers] and video.numbers(times) == numbers
 
 
 def test_a_crop_under_paper_stamps_counts_from_its_start(clip_path: Path) -> None:
@@ -336,9 +414,74 @@ def test_a_dry_run_shows_one_prompt_and_asks_nobody(data: Path) -> None:
     assert not Path("runs").exists()
 
 
+STAND_IN = """
+import av
+
+class DECORDError(Exception):
+    pass
+
+class logging:
+    QUIET = -8
+    set_level = staticmethod(lambda level: None)
+
+class _Batch(list):
+    def asnumpy(self):
+        return self
+
+class VideoReader:
+    def __init__(self, path, num_threads):
+        if path.endswith("hard.mp4"):
+            raise DECORDError("[19:20:21] /build/reader.cc:151: Check failed: st_nb >= 0\\nStack trace")
+        with av.open(path) as container:
+            self.negatives = [255 - frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    def __len__(self):
+        return len(self.negatives)
+    def get_batch(self, numbers):
+        return _Batch(self.negatives[number] for number in numbers)
+"""
+"""A library under decord's name that gives negatives, so that nobody's pictures are taken for another's."""
+
+
+def test_another_decoder_shows_its_own_pictures_and_every_file_names_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (info := tmp_path / "site" / "decord-9.9.dist-info").mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: decord\nVersion: 9.9\n")
+    (info / "top_level.txt").write_text("decord\n")
+    (tmp_path / "site" / "decord.py").write_text(STAND_IN)
+    monkeypatch.setitem(sys.modules, "decord", None)
+    del sys.modules["decord"]  # now it is found there, and forgotten after the test
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    folder = copy_of(data, tmp_path / "data", [row_of(0), row_of(1, "hard.mp4")])
+    (folder / "videos").unlink()
+    (folder / "videos").mkdir()
+    for name in ("clip.mp4", "hard.mp4"):
+        (folder / "videos" / name).write_bytes((data / "videos" / "clip.mp4").read_bytes())
+    words = ["run", "v2p-bench", "--model", "seeker/random", "--mode", "direct", "--data", str(folder)]
+    looked = {}
+    for decoder in ("pyav", "decord"):
+        done = CliRunner().invoke(app, [*words, "--decoder", decoder, "--out", decoder])
+        assert done.exit_code == 0, done.output
+        looked[decoder] = [json.loads(line) for line in Path(decoder, "frames.jsonl").read_text().splitlines()]
+    (ours, _), (theirs, refused) = looked.values()
+    assert theirs["video"] == ours["video"] | {"decoder": "decord 9.9"}
+    for key, same in (("times_s", True), ("indices", True), ("sizes_wh", True), ("sha256", False)):
+        assert (theirs["looks"][0][key] == ours["looks"][0][key]) is same, key
+    manifest = json.loads(Path("decord", "manifest.json").read_text())
+    assert (manifest["decoder"], manifest["settings"]["preset"]["decoder"]) == ("decord 9.9", "decord")
+    row = rows_in(Path("decord"))[1]
+    assert row.state is State.ERROR and refused["looks"] == []
+    assert row.error.endswith("hard.mp4: decord cannot read it (Check failed: st_nb >= 0)")
+    done = CliRunner().invoke(app, ["view", "decord"])
+    assert done.exit_code == 0, done.output
+    page = Path("decord", "page.html").read_text()
+    assert page.count("data:image/jpeg") >= 12 and "not_reproduced" not in page
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["world", "--model", NAME, "--decoder", "opencv"], "decoder: Input should be 'pyav', 'decord' or"),
         (["v2p_bnch", "--model", NAME], "did you mean 'v2p_bench'"),
         (["world", "--model", NAME, "--preset", "v3p"], "did you mean 'v2p'"),
         (["world", "--model", NAME, "--tools", "zoom"], "no tool 'zoom'"),
@@ -353,6 +496,50 @@ def test_a_users_mistake_is_one_line(words: list[str], said: str) -> None:
     done = CliRunner().invoke(app, ["run", *words])
     assert done.exit_code == 2
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_split_without_answers_claims_nothing_and_leaves_the_leaderboards_file(tmp_path: Path) -> None:
+    rows = benchmark("longvideobench:split=test").fixtures[:3]
+    (folder := tmp_path / "lvb" / "videos").mkdir(parents=True)
+    for n in range(2):  # the third video is not there
+        make_clip(folder / f"made_{n}.mp4", seconds=3)
+    (folder.parent / "lvb_test_wo_gt.json").write_text(json.dumps(rows))
+    words = ["run", "longvideobench:split=test", "--model", "seeker/random", "--mode", "direct"]
+    words += ["--data", str(folder.parent)]
+    done = CliRunner().invoke(app, [*words, "--out", "test", "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert (facts["n"], facts["headline"], facts["states"]["answered"], facts["states"]["error"]) == (3, None, 2, 1)
+    sent = json.loads(Path("test", "submission.json").read_text())
+    assert sent == {row.item.id: row.answer for row in rows_in(Path("test"))}
+    assert sorted(map(len, sent.values())) == [0, 1, 1], "no answer stays no answer"
+    assert "for its leaderboard: test/submission.json" in done.stderr
+    for told in (["report", "test"], ["report", "test", "--format", "csv"]):
+        done = CliRunner().invoke(app, told)
+        assert done.exit_code == 0 and "right answers not published" in done.stdout
+    done = CliRunner().invoke(app, ["view", "test"])
+    assert done.exit_code == 0 and "right answers not published" in Path("test", "page.html").read_text()
+    assert CliRunner().invoke(app, [*words, "--out", "turned", "--shuffle-options", "1"]).exit_code == 0
+    assert not Path("turned", "submission.json").exists(), "its letters would be those of another order"
+    done = CliRunner().invoke(app, ["diff", "test", "turned"])
+    assert done.exit_code == 2 and "nothing can be compared" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["run", "v2p-bench", "--decoder", "decord"], ["view"]])
+def test_a_decoder_that_is_not_there_is_one_line_before_anything_is_asked(
+    command: list[str], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["run", "v2p-bench", "--model", "seeker/random", "--data", str(data), "--limit", "1", "--out", "seen"]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    monkeypatch.setitem(sys.modules, "decord", None)
+    if command == ["view"]:
+        manifest = Path("seen", "manifest.json")
+        manifest.write_text(manifest.read_text().replace('"decoder": "pyav"', '"decoder": "decord"'))
+        done = CliRunner().invoke(app, ["view", "seen"])
+    else:
+        done = CliRunner().invoke(app, [*command, "--model", NAME, "--data", str(data), "--out", "new"])
+    assert (done.exit_code, done.stderr) == (2, "decoder decord needs: pip install decord\n")
+    assert not Path("new").exists() and not Path("seen", "page.html").exists()
 
 
 def test_inspect_runs_a_benchmark_by_its_name(data: Path, tmp_path: Path) -> None:
