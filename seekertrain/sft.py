@@ -154,7 +154,7 @@ def train(recipe: SftRecipe, tell: Tell = lambda line: None) -> Path:
     if finished(recipe):
         tell(f"{recipe.out} holds this run, finished; name another folder with --out to train again")
         return recipe.out / "model"
-    if recipe.warm_up:
+    if recipe.warm_up and not finished(recipe.of_warm_up()):
         train(recipe.of_warm_up(), tell)
         settings.distributed_state.wait_for_everyone()
     trainer = assemble(recipe, settings, tell)

@@ -166,5 +166,8 @@ def test_spread() -> None:
     assert spread([]) == {"p50": 0, "p95": 0, "max": 0, "sum": 0}
 
 
-def test_rows_know_how_many_they_are(run: Path) -> None:
-    assert len(Rows(load(Data(path=str(run / "dataset"))), run, [3, 4], {})) == 2
+def test_a_trial_takes_the_first_rows_only(run: Path) -> None:
+    every = load(Data(path=str(run / "dataset")))
+    few = load(Data(path=str(run / "dataset"), samples=3))
+    assert list(few["id"]) == list(every["id"])[:3]
+    assert len(Rows(few, run, [3, 4, 5], {})) == 3
