@@ -141,7 +141,7 @@ def _judged(text: str, options: Options) -> Iterator[Claim]:
     hits = ((m, say.RIGHT.match(text, m.end()) or say.FITS.match(text, m.end())) for m in _LONE.finditer(text))
     for letter, right in _edge((m, right) for m, right in hits if right):
         before = text[max(0, letter.start() - 40) : letter.start()]
-        leads = (say.LEADS_TO if right.re is say.RIGHT else say.ONLY).search(before)
+        leads = (say.LEADS_TO if right.re.pattern == say.RIGHT.pattern else say.ONLY).search(before)
         if letter[0] in options.raw and leads and not _denied(text, letter.start()):
             found = Reading((letter[0],), letter.start(), right.end())
             if not before.rstrip().endswith(","):  # `between A and B, B is better`

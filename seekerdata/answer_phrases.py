@@ -5,11 +5,23 @@ bounded or anchored to a place, so that a text with single spaces takes linear t
 """
 
 import re
+from typing import Any
 
 ALPHA = "A-Za-zÀ-ɏͰ-ӿḀ-ỿ"
 """Letters of the scripts that put spaces between words: a word ends where none of these follows."""
 UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 """Scripts without spaces, or (Korean) with endings glued to the word: read sign by sign."""
+
+
+class _Phrase:
+    """A pattern, compiled when it is first asked for: all at once would take a third of a command's start."""
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self._made_of = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        self.__dict__[name] = getattr(re.compile(*self._made_of), name)
+        return self.__dict__[name]
 
 
 def any_of(spaced: str, joined: str = "") -> str:
@@ -27,6 +39,7 @@ def any_of(spaced: str, joined: str = "") -> str:
 
 
 # -- to commit ---------------------------------------------------------------------------------------------------
+_phrase: Any = _Phrase  # read everywhere as the `re.Pattern` that it stands for
 _ANSWER = any_of(
     """answers? | answer's | answer with | respond with | ans | responses? | reply | prediction | verdict | guess
     | selection | solution | result | antwort | antworten | lösung | réponse | reponse | respuesta | solución | resposta
@@ -77,15 +90,15 @@ _FILLER = f"{_ANSWER}|{_OPTION}|{_CHOOSE}|" + any_of(
 _OPENING = r"\"'“‘(\[{<【「『|"
 
 # `The answer is ...`, `option ...`, `I choose ...`: what follows the match is what is claimed.
-COMMIT = re.compile(
+COMMIT = _phrase(
     rf"(?:(?P<noun>{_ANSWER})|(?P<option>{_OPTION})|(?P<verb>{_CHOOSE}))[】」』]?"
     rf"(?P<link>(?:\s++|[:=>–—{_OPENING}]|-(?!\d)|{_COPULA}){{0,12}}+)"
     rf"(?P<fill>(?:\s++|{_FILLER}|[:=>–—{_OPENING}】]|,(?=\s)|-(?!\d)){{0,24}}+)",
     re.I,
 )
-LINKED = re.compile(rf"[:=]|{_COPULA}", re.I)
+LINKED = _phrase(rf"[:=]|{_COPULA}", re.I)
 # `The answer to the question of ... is`: a link with other words before it.
-FAR_LINK = re.compile(
+FAR_LINK = _phrase(
     r"(?:(?!\b(?:not|whether|if|where|when|depends)\b|n't\b)[^.!?;\n]){1,90}?"
     r"(?:\b(?:is|be|est|es|ist|lautet)\s|:)\s*",
     re.I,
@@ -93,7 +106,7 @@ FAR_LINK = re.compile(
 _TURNS = any_of("but | so | hence | thus | sondern | sino | mais | mas | ma | а", "ではなく|じゃなく|아니라")
 _ENDING = any_of("is | it's | be | that's")
 # A clause of nothing but fillers and then a letter or an option's text: `, so C.`, `It's (B).`, `- C`.
-CLAUSE = re.compile(
+CLAUSE = _phrase(
     rf"(?:\A|,\s*no(?=\s)|[!?;,:\n。；、>→•|]|\.(?!\w\.)|[-–—](?=\s)|{_TURNS}|(?P<ending>{_ENDING}))"
     rf"(?P<fill>(?:\s++|{_FILLER}|\[[xX✓✔]\]|[-–—•·+∴✅✓✔☑👉➤▶⇒⟹{_OPENING}]|\d{{1,2}}[.)](?=\s)){{0,16}}+)",
     re.I,
@@ -102,11 +115,11 @@ CLAUSE = re.compile(
 _ASSERTIONS = (
     "is | are | was | it's | that's | be | so | hence | thus | therefore | think | say | guess | believe | answer"
 )
-ASSERTS = re.compile(any_of(_ASSERTIONS, "是|は|은|는|答案"), re.I)
-ASKS = re.compile(r"\W*(?:is|was|are|were|would|could|should|can|will|might|do|does)\b", re.I)
-CALLED_FINAL = re.compile("final|最终|最終|최종|endgültig|définiti|definitiv|итогов", re.I)
+ASSERTS = _phrase(any_of(_ASSERTIONS, "是|は|은|는|答案"), re.I)
+ASKS = _phrase(r"\W*(?:is|was|are|were|would|could|should|can|will|might|do|does)\b", re.I)
+CALLED_FINAL = _phrase("final|最终|最終|최종|endgültig|définiti|definitiv|итогов", re.I)
 # Before a letter that is judged: `option B is right`, never `plan B is right`.
-LEADS_TO = re.compile(
+LEADS_TO = _phrase(
     rf"(?:\A|[.!?;,:\n。，、—–(\[\"'“{UNSPACED}]|{_FILLER}"
     rf"|{any_of('that | makes | making | and | or | but')})[\s(\[\"'“]*\Z",
     re.I,
@@ -114,7 +127,7 @@ LEADS_TO = re.compile(
 _JUDGED = f"{_COPULAS}|appears? | seems? | looks? | fits | matches | describes | to be"
 _JUDGE_FILLER = any_of(f"{_JUDGED}|{_ADVERBS}|the | my | a | la | le | die | das | option | final", "最|的")
 # After a letter: `... is the correct answer`; not `is right behind him`, `is likely to fall`.
-RIGHT = re.compile(
+RIGHT = _phrase(
     rf"[)\]}}\"'”\s]*(?:选项|選項|項|项|番|번)?(?:{any_of(_ADVERBS)}|\s){{0,6}}"
     rf"(?:{any_of(_JUDGED)}(?:\s|{_JUDGE_FILLER}){{0,12}}(?:"
     + any_of(
@@ -131,22 +144,22 @@ RIGHT = re.compile(
     r"(?:正确|正確|对的|對的|合适|恰当|正しい|正解|適切|정답|맞|옳|을 선택|를 선택|を選|सही|صحيح))",
     re.I,
 )
-ONLY = re.compile(r"\bonly\s+(?:option\s+|choice\s+)?\Z", re.I)
-FITS = re.compile(r"\s+(?:is\s+)?(?:fits|matches|remains|applies|works|left|consistent|possible|supported)\b", re.I)
+ONLY = _phrase(r"\bonly\s+(?:option\s+|choice\s+)?\Z", re.I)
+FITS = _phrase(r"\s+(?:is\s+)?(?:fits|matches|remains|applies|works|left|consistent|possible|supported)\b", re.I)
 _AND = any_of("and | or | und | oder | et | ou | y | o | e | и | или | nor | and/or | atau | veya")
 _JOINTS = rf"(?:(?:,\s*)?{_AND}|[,/&+>]|-+>|→|和|或|及|与|與|、|と|か|또는|와|과)[(\[\"'“\s]*"
 # After a letter: `or C`, `, C`, `and C`; before one: `A and`.
-JOINED = re.compile(
+JOINED = _phrase(
     rf"[)\]}}\"'”\s]*{_JOINTS}(?:(?:option|choice|maybe|perhaps|possibly|even)\s+){{0,3}}(?P<letter>[A-Z])"
     rf"(?![{ALPHA}\d'])(?=\W{{0,3}}(?:\Z|[.,;!?\n)/&>。、]|-+>|{_AND}|{any_of('are | both')}|[{UNSPACED}]))"
 )
-JOINED_BEFORE = re.compile(rf"(?<![{ALPHA}\d])([A-Z])[)\]}}\"'”\s]*{_JOINTS}\Z")
+JOINED_BEFORE = _phrase(rf"(?<![{ALPHA}\d])([A-Z])[)\]}}\"'”\s]*{_JOINTS}\Z")
 _CLOSING = r"[\s)\]}>\"'”’」』】|]*"
 _BECAUSE = r"""because | since | as(?!\s+well) | due | given | not | rather | based | instead | over | if | i think
     | i believe | i guess | with(?=\s+\w+\s+confidence)"""
 _TAIL = any_of("only | of course | obviously | for sure | please | thanks | definitely | probably")
 # What may stand behind a letter or an option's text that is committed to.
-ENDED = re.compile(
+ENDED = _phrase(
     rf"{_CLOSING}(?:\Z|[.,;:!?\n(。；、—–|/]|"
     + any_of(
         f"""{_BECAUSE} | which | where | from | for | with | is | was | weil | da | parce | car | porque | perché
@@ -156,19 +169,19 @@ ENDED = re.compile(
     + ")",
     re.I,
 )
-SENTENCE_END = re.compile(
+SENTENCE_END = _phrase(
     rf"{_CLOSING}(?:\Z|[.;!?\n。；]|입니다|이다|이에요|예요|です|だ|である|번|选项|项|है)"
     rf"|\s*+[,—–(-]?\s*+{any_of(_BECAUSE)}|\s*\([^()\n]{{0,30}}(?:%|confiden|sure)"
     rf"|\s*+,?\s*+{_TAIL}\s*(?:[.!?\n]|\Z)",
     re.I,
 )
-NOTHING_MORE = re.compile(
+NOTHING_MORE = _phrase(
     r"[^\w+#%]*+(?:입니다|이다|이에요|예요|です|だ|である|번|选项|选择|项|है|please|only|thanks)?[^\w+#%]*+\Z",
     re.I,
 )
 
 # -- to take back, conclude, doubt, deny -------------------------------------------------------------------------
-CORRECTS = re.compile(
+CORRECTS = _phrase(
     any_of(
         r"""wait | actually | correction | corrected | correcting | second thoughts? | on reflection | nope
         | no(?=[,.:;!?]) | no(?=\s+(?-i:[A-Z])(?![A-Za-z])) | scratch that | strike that | i mean | i meant | mistake
@@ -180,7 +193,7 @@ CORRECTS = re.compile(
     ),
     re.I,
 )
-CONCLUDES = re.compile(
+CONCLUDES = _phrase(
     any_of(
         """so | hence | therefore | thus | finally | ultimately | overall | conclusion | in summary | summary
         | consequently | in short | to sum up | after all | daher | deshalb | schließlich | donc | finalement
@@ -189,7 +202,7 @@ CONCLUDES = re.compile(
     ),
     re.I,
 )
-HEDGES = re.compile(
+HEDGES = _phrase(
     any_of(
         """at first | initially | first thought | i thought | might | could | may | tempting | seems? | seemed
         | appears? | plausible | possible | was going to | first i | glance | would have | was thinking | my first"""
@@ -199,7 +212,7 @@ HEDGES = re.compile(
 _DENIALS = """not | never | nobody | neither | nor | cannot | \\w+n't | without | instead of | rather than | unlike
     | other than | except | nicht | kein | keine | pas | nunca | não"""
 # Right before a choice: `I don't think it is`, `rule out`, `if the answer were`.
-DENIED_BEFORE = re.compile(
+DENIED_BEFORE = _phrase(
     "(?:"
     + any_of(
         rf"""{_DENIALS} | doubt | rule out | rules out | ruled out | ruling out | eliminat\w+ | exclud\w+ | discard\w*
@@ -219,14 +232,14 @@ DENIED_BEFORE = re.compile(
     re.I,
 )
 # Right after a letter, where the denial comes last: `Aではなく`, `A가 아니라`.
-DENIED_LAST = re.compile(r"\s*(?:では|じゃ)(?:な|あり)|\s*(?:가|이)?\s*아니|\s*(?:değil|नहीं)", re.I)
+DENIED_LAST = _phrase(r"\s*(?:では|じゃ)(?:な|あり)|\s*(?:가|이)?\s*아니|\s*(?:değil|नहीं)", re.I)
 # Anywhere before in the same clause, for an option's text: `The jacket is not a bright red`.
-DENIES = re.compile(any_of(f"{_DENIALS} | no", "不是|并非|没有|不"), re.I)
+DENIES = _phrase(any_of(f"{_DENIALS} | no", "不是|并非|没有|不"), re.I)
 _WRONG = (
     "wrong|incorrect|false|ruled out|eliminated|excluded|inaccurate|unlikely|irrelevant|unsupported|invalid"
     "|inconsistent|impossible|mistaken"
 )
-DENIED_AFTER = re.compile(
+DENIED_AFTER = _phrase(
     r"[)\]}\"'”\s]*(?:[:–—-]\s*)?(?:选项|選項|项|は|が|은|는|이|가)?\s*(?:(?:is|are|was|were|seems?|looks?|appears?|can"
     r"|could|does|do|did|has|have|would|should|must|also|both|all|clearly|simply|definitely|therefore|be|been|to"
     r"|completely|obviously|ist|est|es|é|è)\s+){0,5}+"
@@ -235,7 +248,7 @@ DENIED_AFTER = re.compile(
     re.I,
 )
 # Anywhere in the line after a letter, where a reply goes through the options line by line.
-VERDICT_WRONG = re.compile(
+VERDICT_WRONG = _phrase(
     rf"[^\n]{{0,160}}?(?:\b(?:{_WRONG}|not (?:correct|right|the|match|shown|seen|present|visible))\b|n't\b"
     r"|❌|✗|✘|错|錯|不正确|不对|不符)",
     re.I,
@@ -247,7 +260,7 @@ _TELL = (
     r"|infer|make out|discern|verify|judge|choose|decide|select|establish|recogni[sz]e|comply|analy[sz]e|describe|give"
     r"|find|pick|be (?:determined|answered|identified|known|inferred|seen|told|established|confirmed))\b"
 )
-CANNOT_TELL = re.compile(
+CANNOT_TELL = _phrase(
     r"\b(?:cannot|can't|can not|could not|couldn't|unable to|not able to|impossible to|hard to|difficult to"
     rf"|not possible to|no way to)\s+(?:\w+\s+){{0,2}}?{_TELL}|\b(?:not|isn't|insufficient|n't have|no) "
     r"(?:enough |sufficient |any )?(?:information|info|context|evidence|details?|data|visual)"
@@ -256,7 +269,7 @@ CANNOT_TELL = re.compile(
     r"|无法(?:确定|判断|得知)|不能(?:确定|判断)|不确定|不知道|判断できません|わかりません|알 수 없",
     re.I,
 )
-REFUSES = re.compile(
+REFUSES = _phrase(
     r"\bi(?:'m| am)(?: \w+)? (?:sorry|unable|afraid)|\bi apologi[sz]e|\bmy apologies|^\W{0,9}sorry\b|\bno idea\b"
     r"|\bi (?:do not|don't|did not|didn't|cannot|can't|could not|couldn't) (?:know|see|have|find)\b|\bas an ai\b"
     r"|\b(?:videos?|clips?|footage|images?|frames?|questions?|scenes?|subtitles?|options?|information|pictures?"
@@ -274,7 +287,7 @@ REFUSES = re.compile(
     r"|ไม่(?:สามารถ|ทราบ)|nie (?:mogę|wiem)|przepraszam",
     re.I | re.M,
 )
-NONE_OF = re.compile(
+NONE_OF = _phrase(
     r"\b(?:none|neither|any|all|both|each)(?: of)?(?: the| these| those)? (?:above|these|those|them|options?"
     r"|choices?|given|listed|provided|answers?|alternatives|is correct|are correct)\b"
     r"|\A\W*(?:none|neither|both|all|everything|nothing)\W*\Z|以上(?:都|皆|全|所有|均)|都不(?:是|对)|いずれも"
@@ -284,4 +297,4 @@ NONE_OF = re.compile(
 )
 POLAR = ("yes", "no", "true", "false")
 # After yes or no: `No, ...`, `No it is`; not `No one`, `Yes or no`.
-PAUSE = re.compile(r"[\"')\]]*\s*(?:[.,;:!?\n—–(-]|\Z|(?:it|he|she|they|there|the|this|that|i|we|his|her)\b)", re.I)
+PAUSE = _phrase(r"[\"')\]]*\s*(?:[.,;:!?\n—–(-]|\Z|(?:it|he|she|they|there|the|this|that|i|we|his|her)\b)", re.I)

@@ -1,6 +1,7 @@
 """Card: a template of `cards/` filled from a run's recipe and counts. No number in a card is written by hand."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from seekerdata.retention import PAPER_KEPT
 from seekerdata.stage import Status
 
 
+@lru_cache(maxsize=8)
 def template(name: str) -> Any:
     """A jinja2 template by file name, from the package's `cards` folder or the repository's.
 

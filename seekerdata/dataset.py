@@ -208,9 +208,14 @@ def read(folder: Path, config: str) -> Iterator[dict[str, Any]]:
 def _write_shard(rows: list[dict[str, Any]], config: str, path: Path) -> None:
     from datasets import Dataset, disable_progress_bars
 
+    class Shard(Dataset):
+        """Rows on their way to a file: to find out its fingerprint, a `Dataset` would pickle and hash all pictures."""
+
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings, fingerprint="none")
+
     disable_progress_bars()
-    wanted = features(config)
-    Dataset.from_list(rows, features=wanted).to_parquet(str(path))
+    Shard.from_list(rows, features=features(config)).to_parquet(str(path))
 
 
 def _shards(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -25,6 +25,7 @@ def make_patient(model: "Model") -> None:
         patience = _Patience(model.api)
         model.api.retry_wait = patience  # type: ignore[method-assign]
         setattr(model.api, "should_retry", patience.should_retry)  # noqa: B010
+        setattr(model.api, "generate", patience.generate)  # noqa: B010
 
 
 class _Patience:
@@ -32,9 +33,25 @@ class _Patience:
 
     def __init__(self, api: "ModelAPI") -> None:
         self._theirs = api.should_retry
+        self._generate = api.generate
 
     def __call__(self) -> Any:
         return self.pause_s
+
+    async def generate(self, *arguments: Any, **settings: Any) -> Any:
+        """The provider's call. What a server answers with an error comes without the way it took through the libraries:
+        inspect_ai would draw that, with their source, for up to half a second of the one loop that all calls share.
+        """
+        try:
+            result = await self._generate(*arguments, **settings)
+        except Exception as error:
+            if isinstance(getattr(error, "status_code", getattr(error, "code", None)), int) or self.should_retry(error):
+                _forget_way(error)
+            raise
+        said = result[0] if isinstance(result, tuple) else result
+        if isinstance(said, Exception):  # a refusal, as inspect_ai's providers hand it over
+            _forget_way(said)
+        return result
 
     def should_retry(self, error: Exception) -> Any:
         return isinstance(error, json.JSONDecodeError) or self._theirs(error)
@@ -47,6 +64,12 @@ class _Patience:
         pause = max(own, min(asked, ASKED_S)) if asked else own
         log(f"attempt {state.attempt_number} failed, again in {pause:.1f} s: {_named(error)}")
         return pause
+
+
+def _forget_way(error: BaseException | None) -> None:
+    while error and error.__traceback__:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _named(error: BaseException | None) -> str:

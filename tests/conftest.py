@@ -17,16 +17,6 @@ from seekerdata.observation import PromptFrame
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.video import Video
 
-ROOT = Path(__file__).parent.parent
-SHARED = ROOT.parent / "shared"
-
-
-def shared(name: str) -> Path:
-    """A folder of graded material beside the repository; the test is skipped, and says so, where it is absent."""
-    if not (SHARED / name).is_dir():
-        pytest.skip(f"no folder ../shared/{name} beside the repository")
-    return SHARED / name
-
 
 @pytest.fixture(scope="session")
 def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,11 @@ HEAVY = {
 MAX_FILE, MAX_FUNCTION = 300, 40
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def functions(tree: ast.AST) -> list[tuple[str, int]]:
     """Name and length of every function, its docstring apart."""
     found = []
@@ -36,7 +43,7 @@ def functions(tree: ast.AST) -> list[tuple[str, int]]:
 def imports(path: Path) -> set[str]:
     """Dotted names of everything a file imports, inside functions too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -46,9 +53,8 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=NAMES)
 def test_budgets(path: Path) -> None:
-    text = path.read_text()
-    tree = ast.parse(text)
-    assert text.count("\n") <= MAX_FILE
+    tree = parsed(path)
+    assert path.read_text().count("\n") <= MAX_FILE
     assert not [(name, lines) for name, lines in functions(tree) if lines > MAX_FUNCTION]
     if path.name != "__init__.py":
         docstring = ast.get_docstring(tree)
@@ -80,17 +86,25 @@ def test_nouns_do_not_know_the_folders() -> None:
         assert not {n for n in known if n.split(".")[1] in FAMILIES | VERBS - {"build"}}, noun
 
 
+def test_no_noun_needs_itself() -> None:
+    """Each can be imported first and alone: what they import at the top never leads back."""
+    needs = {noun: set[str]() for noun in NOUNS}
+    for noun, found in needs.items():
+        for node in parsed(ROOT / "seekerdata" / f"{noun}.py").body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("seekerdata"):
+                found |= {node.module.partition(".")[2]} if "." in node.module else {a.name for a in node.names}
+            elif isinstance(node, ast.Import):
+                found |= {a.name.partition(".")[2] for a in node.names if a.name.startswith("seekerdata.")}
+    assert set(TopologicalSorter(needs).static_order()) == set(NOUNS)
+
+
 def test_importing_a_noun_loads_nothing_heavy() -> None:
-    """Each noun in a fork of its own of a process that has only what all may load."""
+    """All in one process: what together load nothing heavy load nothing heavy alone."""
     program = f"""
-import importlib, os, sys
-import numpy, PIL.Image, pydantic
+import importlib, sys
 for noun in {NOUNS!r}:
-    if os.fork() == 0:
-        importlib.import_module("seekerdata." + noun)
-        print(noun, *sorted({HEAVY!r} & set(sys.modules)), flush=True)
-        os._exit(0)
-    assert os.wait()[1] == 0, noun
+    importlib.import_module("seekerdata." + noun)
+    print(noun, *sorted({HEAVY!r} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split("\n") == [*NOUNS, ""], "a noun alone on its line has loaded nothing heavy"
@@ -98,6 +112,6 @@ for noun in {NOUNS!r}:
 
 def test_only_the_command_lines_print() -> None:
     for path, name in zip(FILES, NAMES, strict=True):
-        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        calls = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)]
         prints = [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"]
         assert not prints or path.name == "cli.py", name

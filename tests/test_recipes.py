@@ -2,15 +2,16 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from clips import make_clip
+from typer.testing import CliRunner
 
 from seekerdata.build import BuildRecipe
+from seekerdata.cli import app
 from seekerdata.recipe import load_recipe
 from seekerdata.retention import PAPER_KEPT
 from seekerdata.role import roles
@@ -18,17 +19,20 @@ from seekerdata.role import roles
 ROOT = Path(__file__).parent.parent
 RECIPES = sorted((ROOT / "recipes" / "build").glob("*.yaml"))
 NAMES = [path.stem for path in RECIPES]
-BARE = """
-import socket, sys
 
-def refuse(*arguments, **settings):
-    raise AssertionError(f"the network was asked: {arguments}")
 
-socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from seekerdata.cli import app
-app(sys.argv[1:])
-"""
-"""The command line where any use of the network is an error."""
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key in the environment, and any use of the network is an error."""
+
+    def refuse(*arguments: Any, **settings: Any) -> None:
+        raise AssertionError(f"the network was asked: {arguments}")
+
+    for place in ("socket.socket.connect", "socket.create_connection", "socket.getaddrinfo"):
+        monkeypatch.setattr(place, refuse)
+    for name in [name for name in os.environ if name.endswith(("_KEY", "_TOKEN", "_BASE_URL"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +45,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def plan(name: str, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """`seekerdata plan` without a network and without a key in the environment."""
-    bare = {k: v for k, v in os.environ.items() if not k.endswith(("_KEY", "_TOKEN", "_BASE_URL"))}
-    command = [sys.executable, "-c", BARE, "plan", f"recipes/build/{name}.yaml", "--out", str(out), *options]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, env=bare)
+def plan(name: str, out: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["plan", f"recipes/build/{name}.yaml", "--out", str(out), *options])
 
 
 def facts(name: str, out: Path, *options: str) -> Any:
     done = plan(name, out, "--json", *options)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
 
 
@@ -96,7 +97,7 @@ def test_expected_items_are_for_missing_files_only(folder: Path, tmp_path: Path)
     assert facts("own_videos", tmp_path, *changes, "--set", f"source.path={folder}")["items"] == 1
     gone = ["--set", f"source.path={tmp_path / 'gone'}"]
     assert facts("own_videos", tmp_path, *changes, *gone)["items"] == 1000
-    assert plan("own_videos", tmp_path, *gone).returncode == 2, "nobody knows how many"
+    assert plan("own_videos", tmp_path, *gone).exit_code == 2, "nobody knows how many"
 
 
 @pytest.mark.parametrize("name", ["own_videos", "cheap"])

@@ -17,9 +17,9 @@ from seekerdata.world.scene import Thing
 CHOICES = 4
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def recall(level: Level, seed: int, number: int, index: int) -> Episode:
-    """`episode`, remembered, because several questions are read from one clip."""
+    """`episode`, remembered: a clip's questions do not follow each other, every clip's first comes first."""
     return episode(level, seed, number, index)
 
 

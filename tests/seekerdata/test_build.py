@@ -65,6 +65,16 @@ def made(report: Report) -> dict[str, int]:
     return {stage["name"]: stage["made"] for stage in report.stages}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a build that nothing interrupts leaves."""
+    folder = tmp_path_factory.mktemp("whole")
+    make_clip(folder / "data" / "videos" / "a.mp4", seconds=4, size=(160, 120))
+    write(folder / "data", rows())
+    build(recipe(folder / "data", folder / "out"))
+    return contents(folder / "out")
+
+
 def test_every_item_of_every_stage_is_a_line(data: Path, tmp_path: Path) -> None:
     lines = rows()
     lines[1]["question"] = "How does the camera move in this video?"
@@ -150,19 +160,17 @@ def test_a_removed_row_leaves_the_dataset(data: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "out").items() >= contents(tmp_path / "fresh").items()
 
 
-def test_ranks_and_a_merge_give_the_same_dataset(data: Path, tmp_path: Path) -> None:
-    build(recipe(data, tmp_path / "whole"))
+def test_ranks_and_a_merge_give_the_same_dataset(whole: dict[str, str], data: Path, tmp_path: Path) -> None:
     shares = [build(recipe(data, tmp_path / "out"), rank=n, world=3) for n in range(3)]
     assert sum(made(share)["source"] for share in shares) == 8
     assert [stage["name"] for stage in shares[0].stages] == list(STAGES[:4])
     assert not any(share.complete for share in shares)
     merged = build(recipe(data, tmp_path / "out"))
     assert made(merged)["source"] == 0 and made(merged)["render"] == 8
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "out") == whole
 
 
-def test_ranks_go_on_where_a_merging_call_has_seen_all(data: Path, tmp_path: Path) -> None:
-    build(recipe(data, tmp_path / "whole"))
+def test_ranks_go_on_where_a_merging_call_has_seen_all(whole: dict[str, str], data: Path, tmp_path: Path) -> None:
     for n in range(2):
         build(recipe(data, tmp_path / "out"), rank=n, world=2)
     build(recipe(data, tmp_path / "out"), until="render")
@@ -171,7 +179,7 @@ def test_ranks_go_on_where_a_merging_call_has_seen_all(data: Path, tmp_path: Pat
     assert [stage["name"] for stage in shares[0].stages][-1] == "solve"
     merged = build(recipe(data, tmp_path / "out"))
     assert made(merged)["solve"] == 0
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "out") == whole
 
 
 def test_until_stops_early_and_ranks_can_go_on(data: Path, tmp_path: Path) -> None:
@@ -207,14 +215,15 @@ def recipe_file(data: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("rows_done", [0, 3, 17, 40, 55])
-def test_a_kill_loses_at_most_the_item_under_way(data: Path, tmp_path: Path, recipe_file: Path, rows_done: int) -> None:
-    build(recipe(data, tmp_path / "whole"))
+def test_a_kill_loses_at_most_the_item_under_way(
+    whole: dict[str, str], data: Path, tmp_path: Path, recipe_file: Path, rows_done: int
+) -> None:
     command = [sys.executable, "-c", KILL_AFTER, str(rows_done), str(recipe_file), str(tmp_path / "out")]
     killed = subprocess.run(command, capture_output=True, cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     report = build(recipe(data, tmp_path / "out"))
     assert sum(made(report).values()) == 8 * len(STAGES) - rows_done
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "out") == whole
 
 
 def test_the_second_run_on_a_folder_is_refused_with_pid_and_host(data: Path, tmp_path: Path) -> None:
@@ -239,7 +248,7 @@ def test_a_rank_beyond_the_world_is_a_mistake(data: Path, tmp_path: Path) -> Non
 
 
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: dict[str, str], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import errno
 
@@ -252,8 +261,7 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(
             build(recipe(data, tmp_path / "out"))
     assert not list((tmp_path / "out").rglob(".tmp-*"))
     assert made(build(recipe(data, tmp_path / "out")))["source"] == 0
-    build(recipe(data, tmp_path / "whole"))
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "out") == whole
 
 
 def test_a_disk_that_fills_up_while_the_dataset_is_written_keeps_the_old_one(
@@ -358,7 +366,7 @@ def test_manifest_says_what_was_run(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_all_processes_and_the_run_goes_on(
-    data: Path, tmp_path: Path, recipe_file: Path, number: signal.Signals
+    whole: dict[str, str], data: Path, tmp_path: Path, recipe_file: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "seekerdata.cli", "build", str(recipe_file), "--out", str(tmp_path / "out")]
     with subprocess.Popen([*command, "--set", "engine.workers=2"], cwd=ROOT, stderr=subprocess.PIPE) as process:
@@ -369,5 +377,4 @@ def test_a_signal_ends_all_processes_and_the_run_goes_on(
     assert process.returncode == (75 if number is signal.SIGTERM else -signal.SIGKILL), errors
     assert (b"terminated; finished work is kept" in errors) == (number is signal.SIGTERM)
     build(recipe(data, tmp_path / "out"))
-    build(recipe(data, tmp_path / "whole"))
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "out") == whole

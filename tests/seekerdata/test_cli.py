@@ -6,13 +6,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from seekerdata.cli import app
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def seekerdata(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "seekerdata.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+def seekerdata(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in arguments])
+
+
+@pytest.fixture(autouse=True)
+def at_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
 
 
 @pytest.fixture
@@ -27,13 +35,13 @@ def recipe(tmp_path: Path) -> Path:
 
 def test_build_show_and_check(recipe: Path, tmp_path: Path) -> None:
     built = seekerdata("build", recipe)
-    assert built.returncode == 0, built.stderr
+    assert built.exit_code == 0, built.stderr
     assert f"dataset: {tmp_path}/out/dataset (3 qa, 3 sft, 0 rl)" in built.stdout
     shown = seekerdata("show", tmp_path / "out")
-    assert shown.returncode == 0 and (tmp_path / "out" / "page.html").exists()
+    assert shown.exit_code == 0 and (tmp_path / "out" / "page.html").exists()
     assert shown.stdout.strip().endswith("page.html")
     checked = seekerdata("check", tmp_path / "out" / "dataset", "--json")
-    assert checked.returncode == 0, checked.stdout
+    assert checked.exit_code == 0, checked.stdout
     assert {verdict["failed"] for verdict in json.loads(checked.stdout)} == {0}
 
 
@@ -71,9 +79,15 @@ def test_list_names_the_parts() -> None:
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], words: str) -> None:
     done = seekerdata(*arguments)
-    assert done.returncode == 2, done.stderr
+    assert done.exit_code == 2, done.stderr
     assert words in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_a_process_of_its_own_says_the_same() -> None:
+    command = [sys.executable, "-m", "seekerdata.cli", "build", "none.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "none.yaml: no such recipe\n")
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -1,7 +1,6 @@
 """A whole build by models over a server at its worst: every fault happens, and kills; all counts add up exactly."""
 
 import json
-import os
 import re
 import signal
 import sqlite3
@@ -14,11 +13,14 @@ from pathlib import Path
 
 import pytest
 from clips import make_clip
-from conftest import ROOT
+from material import ROOT
 from servers.annotator import FAULTS, Annotator, Faults, Known, role_of
 from servers.openai_server import ChatServer, Request
+from typer.testing import CliRunner
 
+from seekerdata import judge
 from seekerdata.build import STAGES
+from seekerdata.cli import app
 from seekerdata.ledger import Ledger
 
 KEY = "sk-local-0123456789"
@@ -79,19 +81,23 @@ def recipe(folder: Path, out: Path, url: str, workers: int) -> Path:
     return path
 
 
-def run(path: Path, server: ChatServer, kill_after: int = 0) -> int:
-    """Run the command to its end; or kill it, with its workers, when the server has seen so many requests."""
+def run(path: Path) -> None:
+    """Run the command to its end, knowing nothing that an earlier one kept in memory."""
+    judge._CACHE.clear()
+    done = CliRunner().invoke(app, ["build", str(path)])
+    assert done.exit_code == 0, done.output
+
+
+def kill(path: Path, server: ChatServer, after: int) -> None:
+    """Run the command in a process of its own and kill it, with its workers, once the server has seen `after` calls."""
     command = [sys.executable, "-m", "seekerdata.cli", "build", str(path)]
-    environment = {**os.environ, "LOCAL_API_KEY": KEY}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
-        while kill_after and process.poll() is None and len(server.requests) < kill_after:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and len(server.requests) < after:
             time.sleep(0.02)
-        if kill_after:
-            process.kill()
-            process.wait()
-            while server.sockets:  # what its workers had sent is still counted
-                time.sleep(0.02)
-        return process.wait(timeout=600)
+        process.kill()
+        assert process.wait(timeout=60) == -signal.SIGKILL
+        while server.sockets:  # what its workers had sent is still counted
+            time.sleep(0.02)
 
 
 def finished(out: Path) -> set[tuple[str, str]]:
@@ -127,8 +133,9 @@ def status_counts(out: Path, stage: str) -> Counter[str]:
     [(24, 1, (50,)), pytest.param(500, 2, (700, 900, 1100), marks=pytest.mark.slow)],
 )
 def test_nothing_is_lost_and_nothing_paid_twice(
-    count: int, workers: int, kills: tuple[int, ...], tmp_path: Path
+    count: int, workers: int, kills: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOCAL_API_KEY", KEY)
     known = rows(count)
     annotator = Annotator(known)
     faults = Faults(annotator)
@@ -143,17 +150,17 @@ def test_nothing_is_lost_and_nothing_paid_twice(
         path, out = recipe(folder_of(known, tmp_path / "data"), tmp_path / "run", server.url, workers), tmp_path / "run"
         for kill_after in kills:
             start, logged, before = len(server.requests), repeats(out), attempts(out)
-            assert run(path, server, start + kill_after) == -signal.SIGKILL
+            kill(path, server, start + kill_after)
             noted = set(attempts(out) - before)
             lost.update(key for key in map(whose, server.requests[start:]) if key not in noted)
             unsaid.update({key: n for key, n in (repeats(out) - logged).items() if key not in noted})
             paid, after = finished(out), len(server.requests)
-        assert run(path, server) == 0
+        run(path)
         assert not paid & {whose(request) for request in server.requests[after:]}, "nothing finished is asked again"
         asked = after
         while len(server.requests) > asked:  # rows whose judge failed are tried again by the next run
             asked = len(server.requests)
-            assert run(path, server) == 0
+            run(path)
     ledger = Ledger(out / "run.db")
     (spent,) = ledger.spent()
     ledger.close()

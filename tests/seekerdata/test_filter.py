@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import shared
+from material import shared
 
 from seekerdata.question_kind import ABOUT, unsuited
 from seekerdata.sample import Sample, Target

@@ -7,9 +7,9 @@ from threading import Event, Semaphore
 from typing import Any
 
 import pytest
-from conftest import shared
 from hypothesis import given
 from hypothesis import strategies as st
+from material import shared
 from servers.loopback import Dropped, Refused
 from servers.openai_server import NO_CHOICES, ChatServer, Request, Said, in_turn
 from servers.openai_server import Reply as Answer

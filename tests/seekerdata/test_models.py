@@ -1,6 +1,7 @@
 """Models: every fault of a server has its outcome, a key never leaves the environment, a bad start is one line."""
 
 import asyncio
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from servers.openai_server import NO_CHOICES, TRUNCATED, Called, ChatServer, Sai
 from servers.openai_server import Reply as Answer
 
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.models import ModelSettings, ask, said_of, without_secrets
+from seekerdata.models import ModelSettings, ask, connect, said_of, without_secrets
 from seekerdata.role import probe
 from seekerdata.rollout import Reply
 from seekerdata.run_log import logging
@@ -145,6 +146,36 @@ def test_a_schema_goes_with_the_request() -> None:
         say(server, schema=Verdict)
     schema = server.requests[0].schema
     assert schema and schema["properties"]["good"]["type"] == "boolean"
+
+
+@pytest.mark.parametrize("fault", [Refused(500), Refused(400), Dropped()])
+def test_what_a_server_answers_is_told_without_the_source_of_every_library(fault: Answer) -> None:
+    from inspect_ai.model import ChatMessageUser, GenerateConfig
+
+    with ChatServer(in_turn(fault)) as server:
+        api = connect(settings(server)).api
+        try:
+            done = asyncio.run(api.generate([ChatMessageUser(content="hello")], [], "auto", GenerateConfig()))
+            failed = done[0] if isinstance(done, tuple) else done
+        except Exception as error:
+            failed = error
+    assert isinstance(failed, Exception)
+    drawn = "".join(traceback.format_exception(failed))
+    assert "site-packages/http" not in drawn and "site-packages/openai/_base_client" not in drawn
+
+
+def test_a_bug_keeps_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    from inspect_ai.model import GenerateConfig
+
+    def broken(*arguments: Any, **settings: Any) -> None:
+        raise TypeError("wrong words")
+
+    with ChatServer(in_turn(Said("hi"))) as server:
+        api = connect(settings(server, top_p=0.5)).api
+        monkeypatch.setattr("openai.resources.chat.completions.AsyncCompletions.create", broken)
+        with pytest.raises(TypeError) as caught:
+            asyncio.run(api.generate([], [], "auto", GenerateConfig()))
+    assert caught.traceback[-1].name == "broken"
 
 
 def test_one_model_is_asked_from_many_event_loops() -> None:

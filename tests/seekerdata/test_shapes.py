@@ -7,6 +7,7 @@ SEEKER_GOLDEN=write) writes them instead of comparing, and `git diff` shows what
 
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -99,6 +100,12 @@ MASKS: dict[str, Callable[[int, int], np.ndarray]] = {
 SIZES = {"56x56": (56, 56), "320x240": (240, 320), "240x427": (427, 240), "1280x720": (720, 1280)}
 
 
+@cache
+def masked(kind: str, size: str) -> tuple[np.ndarray, Target]:
+    mask = MASKS[kind](*SIZES[size])
+    return mask, Target.of(mask)
+
+
 def test_every_shape_is_one_file_with_a_phrase() -> None:
     assert names("shapes") == sorted(SHAPES)
     assert all(shape(name).phrase.startswith("the target ") for name in SHAPES)
@@ -134,9 +141,8 @@ def test_golden(name: str) -> None:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", SHAPES)
 def test_marks_show_and_their_target_stays_visible(name: str, size: str) -> None:
-    for kind, make in MASKS.items():
-        mask = make(*SIZES[size])
-        target = Target.of(mask)
+    for kind in MASKS:
+        mask, target = masked(kind, size)
         for seed in range(3 if mask.size < 10_000 else 1):
             touched = changed(name, mask, seed, number=seed * 9 + 1)
             assert touched.sum() >= 6, kind

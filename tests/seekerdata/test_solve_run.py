@@ -2,20 +2,19 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clips import make_clip
-from conftest import ROOT
 from servers.loopback import Refused
 from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
+from typer.testing import CliRunner
 
 from seekerdata.build import BuildRecipe, build
 from seekerdata.check import answered, check
+from seekerdata.cli import app
 from seekerdata.dataset import read
 from seekerdata.ledger import Ledger
 
@@ -100,14 +99,16 @@ def fates(out: Path) -> dict[str, tuple[str, str]]:
     return {row["id"]: (row["status"], row["reason"]) for row in rows}
 
 
-def test_two_judges_are_compared_where_a_user_looks(data: Path, tmp_path: Path) -> None:
+def test_two_judges_are_compared_where_a_user_looks(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with ChatServer(two_judges) as server:
         path = tmp_path / "recipe.yaml"
         path.write_text(json.dumps(recipe(data, tmp_path / "two", server.url, judge=FIRST, second_judge=SECOND)))
-        command = [sys.executable, "-m", "seekerdata.cli", "build", str(path)]
-        printed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-        assert printed.returncode == 0, printed.stderr
+        printed = CliRunner().invoke(app, ["build", str(path)])
+        assert printed.exit_code == 0, printed.output
         asked = [request.body["model"] for request in server.requests]
+        monkeypatch.setattr("seekerdata.judge._CACHE", {})
         one = build(BuildRecipe.model_validate(recipe(data, tmp_path / "one", server.url, judge=FIRST)))
         assert one.complete and "agreement" not in one.stages[-2]
     assert fates(tmp_path / "two") == fates(tmp_path / "one"), "the second judge decides nothing"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import make_clip
-from conftest import shared
+from material import shared
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instance import encode_mask

@@ -12,8 +12,6 @@ import os
 import pickle
 import random
 import struct
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from fractions import Fraction
@@ -277,15 +275,17 @@ def tick_and_start(path: Path) -> tuple[Fraction, int]:
 THREADED = ("h264_open_gop.mp4", "hevc.mp4", "av1.mkv")
 
 
+@pytest.mark.parametrize("batches", [9, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "threads"), [*((name, 1) for name in CODED), *((name, 2) for name in THREADED)])
-def test_300_random_reads_equal_a_plain_decode(name: str, threads: int, folder: Path) -> None:
+def test_random_reads_equal_a_plain_decode(name: str, threads: int, batches: int, folder: Path) -> None:
+    """Ten reads a batch."""
     path = made(folder, "coded_" + name, steady(4), CODED[name])
     shown = plain_decode(path)
     tick_s, start = tick_and_start(path)
     ticks = [tick for tick, _ in shown]
     assert len(ticks) == 4 * FPS
     draw = random.Random(name)
-    for batch in range(30):
+    for batch in range(batches):
         if batch % 3 == 0:
             wanted = [draw.randint(ticks[0] - 9, ticks[-1] + 9) for _ in range(10)]
         elif batch % 3 == 1:  # neighbours
@@ -760,7 +760,7 @@ def growth_mb(path: Path, warm_up: int, opens: int) -> float:
 def test_memory_and_file_handles_stay_flat(large: Path, folder: Path) -> None:
     broken = hard_file(REFUSED[0], folder)
     handles = len(list(Path("/proc/self/fd").iterdir()))
-    assert growth_mb(large, 40, 40) < 10  # a leaked container would be 2 MB, a leaked picture 0.4
+    assert growth_mb(large, 15, 25) < 10  # a leaked container would be 2 MB, a leaked picture 0.4
     for _ in range(20):
         with pytest.raises(VideoError):
             Video(broken).frames([0.0])
@@ -771,12 +771,6 @@ def test_memory_and_file_handles_stay_flat(large: Path, folder: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from /proc")
 def test_memory_stays_flat_over_1000_opens(plain: Path) -> None:
     assert growth_mb(plain, 200, 1000) < 15
-
-
-def test_importing_it_loads_nothing_heavy() -> None:
-    heavy = "{'av', 'cv2', 'torch', 'transformers', 'datasets', 'pandas'}"
-    code = f"import sys, seekerdata.video; print(sorted({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
 def test_an_edit_list_may_cut_between_key_frames(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from clips import make_clip
-from conftest import shared
+from material import shared
 
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.plugin import make

@@ -5,9 +5,9 @@ from string import ascii_uppercase
 from typing import Any
 
 import pytest
-from conftest import shared
 from hypothesis import example, given
 from hypothesis import strategies as st
+from material import shared
 
 from seekerdata.errors import SeekerError
 from seekereval.compat import RULES, Column, column, is_right, read

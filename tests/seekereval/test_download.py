@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from servers.hub_server import COMMIT, HubServer
+from typer.testing import CliRunner
 
 from seekerdata.errors import SeekerError
 from seekereval.archive import Archive, unpack
 from seekereval.benchmark import Hub, benchmark, data_folder
+from seekereval.cli import app
 from seekereval.download import Record, read_record, unpack_all
 from seekereval.inventory import inventory
 from seekereval.table import as_list
@@ -247,9 +249,18 @@ def test_a_refusal_is_one_line(tmp_path: Path, name: str, refusal: str, said: st
     assert "HF_TOKEN" in done.stderr
 
 
-def test_a_file_in_the_folders_place_is_one_line(tmp_path: Path) -> None:
-    done = seekereval("data", "v2p_bench", "--data", str(put(tmp_path / "file", b"")))
-    assert done.returncode == 2 and "is a file, not a folder" in done.stderr and done.stderr.count("\n") == 1
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **settings: Any) -> None:
+        raise AssertionError(f"the network was asked: {arguments}")
+
+    for place in ("socket.socket.connect", "socket.create_connection", "socket.getaddrinfo"):
+        monkeypatch.setattr(place, refuse)
+
+
+def test_a_file_in_the_folders_place_is_one_line(tmp_path: Path, unreachable: None) -> None:
+    done = CliRunner().invoke(app, ["data", "v2p_bench", "--data", str(put(tmp_path / "file", b""))])
+    assert done.exit_code == 2 and "is a file, not a folder" in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("offline", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}])
@@ -258,14 +269,12 @@ def test_without_a_network_it_is_one_line(tmp_path: Path, offline: dict[str, str
     assert done.returncode == 2 and "the Hub cannot be reached" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_a_check_downloads_nothing_and_says_what_is_missing(tmp_path: Path) -> None:
-    done = seekereval(
-        "data", "v2p_bench", "--check", "--data", str(tmp_path / "none"), HF_ENDPOINT="http://127.0.0.1:9"
-    )
-    assert done.returncode == 2 and "no dataset_info.jsonl there" in done.stderr
+def test_a_check_downloads_nothing_and_says_what_is_missing(tmp_path: Path, unreachable: None) -> None:
+    done = CliRunner().invoke(app, ["data", "v2p_bench", "--check", "--data", str(tmp_path / "none")])
+    assert done.exit_code == 2 and "no dataset_info.jsonl there" in done.stderr
     put(tmp_path / "dataset_info.jsonl", v2p_files()["dataset_info.jsonl"])
-    done = seekereval("data", "v2p_bench", "--check", "--data", str(tmp_path), HF_ENDPOINT="http://127.0.0.1:9")
-    assert done.returncode == 1 and "missing" in done.stdout and "videos/Made/1_0.mp4"[:12] in done.stdout
+    done = CliRunner().invoke(app, ["data", "v2p_bench", "--check", "--data", str(tmp_path)])
+    assert done.exit_code == 1 and "missing" in done.stdout and "videos/Made/1_0.mp4"[:12] in done.stdout
 
 
 def test_counts_agree_with_the_published_size_that_is_meant(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from math import sqrt
 from statistics import stdev
 
 import pytest
-from conftest import shared
 from hypothesis import given
 from hypothesis import strategies as st
+from material import shared
 
 from seekereval.intervals import clustered, paired
 

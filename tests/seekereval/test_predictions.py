@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import shared
+from material import shared
 from typer.testing import CliRunner
 
 from seekerdata.errors import SeekerError

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from clips import make_clip
-from conftest import shared
+from material import shared
 from servers.loopback import Dropped, Refused, Stalled
 from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
@@ -238,24 +239,28 @@ def test_all_marked_frames_of_an_item_are_shown(data: Path, tmp_path: Path) -> N
     assert [len(request.images) for request in server.requests] == [66, 66]
 
 
-def test_after_a_kill_no_finished_item_is_asked_again(data: Path, tmp_path: Path) -> None:
+def test_after_a_kill_no_finished_item_is_asked_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     killed = False
 
     def script(request: Request) -> Answer:
         return Stalled() if not killed and case(request) >= 5 else knowing(request)
 
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_DATA_HOME": str(tmp_path / "home")}
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))  # where inspect_ai finds what the first had not written
     with ChatServer(script) as server:
         command = [sys.executable, "-m", "seekereval.cli", "run", "v2p_bench", "--model", NAME, "--json"]
         command += ["--base-url", server.url, "--data", str(data), "--out", str(tmp_path / "out"), "--concurrency", "2"]
-        first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         while sum(case(request) >= 5 for request in list(server.requests)) < 2:  # both places wait for the server
             assert first.poll() is None, first.communicate()[1].decode()
+            time.sleep(0.02)
         first.send_signal(signal.SIGKILL)
         first.communicate()
         killed, before = True, len(server.requests)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, command[3:])
+        assert done.exit_code == 0, done.output
         assert {case(request) for request in server.requests[before:]} == {5, 6, 7}
     facts = json.loads(done.stdout)
     assert (facts["n"], facts["headline"], facts["states"]["answered"]) == (8, 100.0, 8)

@@ -7,9 +7,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from conftest import shared
 from hypothesis import given
 from hypothesis import strategies as st
+from material import shared
 from servers.loopback import Dropped, Refused
 from servers.openai_server import ChatServer, Said, in_turn
 from servers.openai_server import Reply as Answer
