@@ -27,7 +27,7 @@ def looks(row: Row) -> Iterator[dict[str, Any]]:
         asked, thought = _thought(before), _thought(after)
         if not thought:
             continue
-        shown = [_text(f"{asked}\n"), *turn["content"]]
+        shown = [_text(f"{asked}\n")] * bool(asked) + list(turn["content"])
         said = [_turn("user", shown), _turn("assistant", [_text(f"<think>{thought}</think>")])]
         images = row["images"][place : place + count]
         yield {**row, "id": f"{row['id']}-{place}", "messages": said, "tools": [], "images": images}

@@ -44,30 +44,31 @@ class Player(Policy):
 
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         """The model's next turn; `sample` is not read."""
-        loop = asyncio.get_running_loop()
-        asked = _Asked(conversation, loop.create_future())
+        asked = _Asked(conversation, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
-        if len(self._waiting) == 1:
-            loop.call_soon(self._settle, 0)
+        if len(self._waiting) == 1:  # the first to wait writes for all
+            await self._all_waiting()
+            self._answer()
         return Reply(text=await asked.answer)
 
-    def _settle(self, before: int) -> None:
-        """Answer once nobody joins any more: whoever can go on has done so by the next round of the event loop."""
-        if before < len(self._waiting) < self.batch_size:
-            asyncio.get_running_loop().call_soon(self._settle, len(self._waiting))
-            return
-        batch, rest = self._waiting[: self.batch_size], self._waiting[self.batch_size :]
-        self._waiting[:] = rest
-        if rest:
-            asyncio.get_running_loop().call_soon(self._settle, 0)
+    async def _all_waiting(self) -> None:
+        """Return when nobody joins any more: whoever can go on does so within one round of the event loop."""
+        count = 0
+        while count < len(self._waiting):
+            count = len(self._waiting)
+            await asyncio.sleep(0)
+
+    def _answer(self) -> None:
+        """Write for all that wait; if the model fails, nobody is left waiting."""
+        asked, self._waiting[:] = list(self._waiting), []
         try:
-            texts = self.write([asked.conversation for asked in batch])
-        except Exception as error:
-            for asked in batch:
-                asked.answer.set_exception(error)
-            return
-        for asked, text in zip(batch, texts, strict=True):
-            asked.answer.set_result(text)
+            for start in range(0, len(asked), self.batch_size):
+                batch = asked[start : start + self.batch_size]
+                for one, text in zip(batch, self.write([one.conversation for one in batch]), strict=True):
+                    one.answer.set_result(text)
+        finally:
+            for one in asked:
+                one.answer.cancel()  # does nothing to one that is answered
 
     def write(self, conversations: Sequence[Conversation]) -> list[str]:
         """What the model says next in each conversation."""

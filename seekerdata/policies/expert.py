@@ -22,6 +22,8 @@ MOST_CALLS = 5
 class Expert(Policy):
     """Scripted and knowing: looks at the mark, crops the right time, answers. Reads the sample's truth."""
 
+    version = 2
+
     play: Literal["look", "direct", "recovery"] = "look"
     """look: as few calls as the question needs. direct: no call. recovery: one mistake first, then as look."""
 
