@@ -108,9 +108,9 @@ def curve(history: Sequence[dict[str, Any]]) -> bytes:
     if steps:
         right = axes.twinx()
         right.plot(steps, values, "s--", color=GREEN, label="held-out plays that are right", markersize=4)
-        right.set_ylim(0, 1)
+        right.set_ylim(0, 1.03)
         right.set_ylabel("share of plays")
-    figure.legend(loc="upper right", bbox_to_anchor=(0.88, 0.87), frameon=False, fontsize=8)
+    figure.legend(loc="lower center", bbox_to_anchor=(0.5, -0.04), ncols=3, frameon=False, fontsize=8)
     data = io.BytesIO()
     figure.savefig(data, format="png", bbox_inches="tight", metadata={"Software": None})
     return data.getvalue()
