@@ -1,15 +1,23 @@
 # make demo   build the quickstart dataset and its page (installs what it needs into .venv)
 # make test   run the tests                make check  lint, format, types, layout
+# make sft-demo   train a tiny model from nothing until it looks, crops and answers (minutes, no GPU)
 # make bench  measure and print ratios     make golden rewrite the golden images
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench golden
+.PHONY: demo sft-demo test check bench golden
 
 demo: $(VENV)/base
 	$(BIN)/seekerdata build recipes/build/quickstart.yaml
 	$(BIN)/seekerdata show runs/quickstart
+
+sft-demo: $(VENV)/dev
+	$(BIN)/seekerdata build recipes/build/level1.yaml
+	$(BIN)/seekerdata build recipes/build/level1.yaml --out runs/level1_test \
+		--set source.seed=1 --set source.videos=256
+	$(BIN)/seekertrain init-tiny runs/tiny
+	OMP_NUM_THREADS=1 $(BIN)/seekertrain sft recipes/sft/quickstart.yaml
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2

@@ -1,13 +1,139 @@
-"""seekertrain's command line. It has no verb yet; the data side comes first (see README.md)."""
+"""seekertrain's command line: parse, load the recipe, call, print. The only file of the package that prints.
+
+Under `accelerate launch` the first process speaks for all; another one speaks only of a mistake of its own.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+from seekerdata.cli import Changes, Json, Out, user_errors
+from seekerdata.errors import SeekerError
+
+if TYPE_CHECKING:
+    from seekertrain.check import Report
+    from seekertrain.sft import SftRecipe
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train video models on tool trajectories.",
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="A recipe, such as recipes/sft/quickstart.yaml.")]
 
 
-@app.callback(invoke_without_command=True)
+@app.callback()
 def main() -> None:
-    """Train video models on tool trajectories (supervised cold start, then GRPO). Not built yet."""
+    """Forked workers of the data loader are why the tokenizer's own threads stay off."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@app.command()
+def sft(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
+    """Train on the `sft` rows of a dataset, or go on where a run was stopped."""
+    with user_errors():
+        from seekertrain.sft import train
+
+        model = train(_recipe(recipe, changes, out), _tell)
+        if _first():
+            print(f"model: {model}")
+
+
+@app.command()
+def check(
+    recipe: RecipePath,
+    changes: Changes = None,
+    rows: Annotated[int, typer.Option(help="Show so many rows of the first batch.", min=0)] = 2,
+    as_json: Json = False,
+) -> None:
+    """Show what a recipe would train: its first batch, lengths, memory, prompts. Nothing is trained."""
+    with user_errors():
+        from seekertrain.check import check as look
+
+        report = look(_recipe(recipe, changes, None), rows)
+        if as_json:
+            print(json.dumps(report.facts(), ensure_ascii=False, indent=2, default=str))
+        else:
+            _print_report(report)
+    if report.faults:
+        raise typer.Exit(1)
+
+
+@app.command(name="init-tiny")
+def init_tiny(
+    folder: Annotated[Path, typer.Argument(help="Where the model is written.")],
+    seed: Annotated[int, typer.Option(help="Of its random weights.")] = 0,
+) -> None:
+    """Make a Qwen3-VL of two million parameters, for tests and a laptop."""
+    with user_errors():
+        from seekertrain.tiny import init_tiny as make
+
+        make(folder, seed)
+        print(f"model: {folder}")
+
+
+def _print_report(report: "Report") -> None:
+    """The batch first, as long as it may be; then the figures."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    styles = {"trained": "bold green", "context": "", "picture": "cyan"}
+    for name, pieces in report.batch:
+        console.rule(Text(name))
+        console.print(Text.assemble(*((piece.text, styles[piece.kind]) for piece in pieces)))
+    console.rule()
+    console.print(Text.assemble(("trained", styles["trained"]), ", context, ", ("picture", styles["picture"])))
+    for title, facts in _figures(report).items():
+        told = ", ".join(f"{key.replace('_', ' ')} {_figure(value)}" for key, value in facts.items() if value != {})
+        console.print(Text(f"{title}: {told}"))
+    print("assumed of the memory:", *report.assumptions, sep="\n- ")
+    print(f"prompts compared with those of GRPO: {report.prompts_compared}")
+    for fault in report.faults:
+        print(f"fault: {fault}")
+
+
+def _figures(report: "Report") -> dict[str, dict[str, Any]]:
+    rows = {key: value for key, value in report.rows.items() if key != "tokens"}
+    found = {
+        "rows": {**rows.pop("left_out"), **rows},
+        "tokens of a row": report.lengths | {"over the limit": report.over_limit},
+    }
+    found["as trained"] = report.rows["tokens"]
+    found |= {"steps": report.steps, "template": report.template}
+    found["parameters trained"] = {part: f"{n['trained']:,} of {n['all']:,}" for part, n in report.parameters.items()}
+    return found | {"memory of one device, GB": report.memory_gb}
+
+
+def _figure(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "SftRecipe":
+    from seekerdata.recipe import load_recipe
+    from seekertrain.sft import SftRecipe
+
+    try:
+        return load_recipe(SftRecipe, path, [*(changes or ()), *([f"out={json.dumps(str(out))}"] if out else ())])
+    except SeekerError:
+        if _first():
+            raise
+        raise typer.Exit(2) from None  # the same mistake in every process: one tells it
+
+
+def _first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _tell(line: str) -> None:
+    if _first():
+        print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,33 @@ from seekerdata.visual_prompt import COLOURS, SHAPES
 PATCH = 14
 """Pixels of a patch; two by two patches are one token, so a 56 x 56 frame is four."""
 
+SPREAD = 0.06
+"""Weights are drawn three times as wide as Qwen's: at this size attention to the pictures else never starts."""
+
+LANGUAGE = {
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "max_position_embeddings": 4096,
+    "initializer_range": SPREAD,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 5, 5]},
+    "tie_word_embeddings": True,
+}
+VISION = {
+    "depth": 3,
+    "hidden_size": 96,
+    "intermediate_size": 256,
+    "num_heads": 4,
+    "patch_size": PATCH,
+    "out_hidden_size": 128,
+    "num_position_embeddings": 256,
+    "deepstack_visual_indexes": [0, 1],
+    "initializer_range": SPREAD,
+}
+
 SPECIAL = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -70,46 +97,20 @@ def init_tiny(folder: Path, seed: int = 0) -> None:
 
 
 def _config(tokenizer: Any) -> Any:
-    """Weights are drawn three times as wide as Qwen's: at this size attention to the pictures else never starts."""
     from transformers import Qwen3VLConfig
 
-    ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in ("image_pad", "video_pad")}
-    ids |= {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in ("vision_start", "vision_end")}
-    text = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 128,
-        "intermediate_size": 384,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 32,
-        "max_position_embeddings": 4096,
-        "initializer_range": 0.06,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 5, 5]},
-        "pad_token_id": tokenizer.pad_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "tie_word_embeddings": True,
+    names = ("image", "video", "vision_start", "vision_end")
+    tokens = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
+    ids = {
+        f"{name}_token_id": tokenizer.convert_tokens_to_ids(token) for name, token in zip(names, tokens, strict=True)
     }
-    vision = {
-        "depth": 3,
-        "hidden_size": 96,
-        "intermediate_size": 256,
-        "num_heads": 4,
-        "patch_size": PATCH,
-        "out_hidden_size": 128,
-        "num_position_embeddings": 256,
-        "deepstack_visual_indexes": [0, 1],
-        "initializer_range": 0.06,
-    }
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
     return Qwen3VLConfig(
-        text_config=text,
-        vision_config=vision,
-        image_token_id=ids["image_pad"],
-        video_token_id=ids["video_pad"],
-        vision_start_token_id=ids["vision_start"],
-        vision_end_token_id=ids["vision_end"],
+        text_config=LANGUAGE | ends | {"vocab_size": len(tokenizer)},
+        vision_config=VISION,
         tie_word_embeddings=True,
-        initializer_range=0.06,
+        initializer_range=SPREAD,
+        **ids,
     )
 
 

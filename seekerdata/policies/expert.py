@@ -22,6 +22,8 @@ MOST_CALLS = 5
 class Expert(Policy):
     """Scripted and knowing: looks at the mark, crops the right time, answers. Reads the sample's truth."""
 
+    version = 2
+
     play: Literal["look", "direct", "recovery"] = "look"
     """look: as few calls as the question needs. direct: no call. recovery: one mistake first, then as look."""
 
@@ -117,9 +119,13 @@ def _mark_thought(conversation: Conversation, sample: Sample) -> str:
     marked = [i.time_s for t in conversation.turns for i in t.images if i.source != VIDEO]
     if not marked:
         return "I look closely."
-    if marked[-1] is None:  # a benchmark's marked frame, whose time nobody published
-        return f"The mark is on the {sample.target.tag}. I look closely."
-    return f"The mark at {marked[-1]:.1f} s is on the {sample.target.tag}. I look closely."
+    when = "" if marked[-1] is None else f" at {marked[-1]:.1f} s"  # a benchmark's marked frame may have no time
+    mark, side = "mark", ""
+    if sample.visual_prompts:  # not so for a benchmark's, whose look and place nobody published
+        drawn = sample.visual_prompts[0]
+        mark = f"{drawn.colour} mark"
+        side = f" on the {'left' if drawn.box_xyxy[0] + drawn.box_xyxy[2] < sample.video.size_wh[0] else 'right'}"
+    return f"The {mark}{when} is on the {sample.target.tag}{side}. I look closely."
 
 
 def _crop(calls: int, thought: str, span: Span) -> Reply:

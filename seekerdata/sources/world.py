@@ -23,6 +23,8 @@ __all__ = ["World"]
 class World(Source):
     """Procedural clips in which look-alikes move and brief events happen; every answer, mask and window is known."""
 
+    version = 2
+
     level: Literal[1, 2, 3, 4] = 3
     """1 is for a 2 M-parameter model on a CPU, 4 has the sizes and texts of real sets."""
     lists_by = frozenset({"videos"})

@@ -60,8 +60,9 @@ def _target(found: Episode, level: Level, plan: Planned, member: int, descriptio
     thing = found.scene.things[plan.pair[member]]
     evidence = family.evidence.format(answer=part.answer, other=part.other)
     if level.plain:
-        side = "left" if thing.path.centre_xy[0] < level.size_wh[0] / 2 else "right"
-        evidence = f"{side}. {part.answer}."
+        sides = ("left", "right") if thing.path.centre_xy[0] < level.size_wh[0] / 2 else ("right", "left")
+        seen = dict(zip(sides, (part.answer, plan.parts[1 - member].answer), strict=True))
+        evidence = f"left {seen['left']}, right {seen['right']}. It is on the {sides[0]}: {part.answer}."
     return Target(
         tag=tag(thing),
         description=description,

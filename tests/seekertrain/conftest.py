@@ -1,20 +1,34 @@
 """Fixtures of the training side: tiny models of both families, trajectories of noise in the dataset's columns."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image
 import pytest
+import yaml
 
 from seekerdata.tools import tool_schemas
+
+if TYPE_CHECKING:
+    from seekertrain.sft import SftRecipe
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 torch.set_num_threads(1)
 
 Row = dict[str, Any]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `datasets` writes beside the datasets goes where tests write."""
+    import datasets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("arrow"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -91,5 +105,35 @@ def trajectory() -> Callable[..., Row]:
         rng = np.random.default_rng(len(name))
         pictures = [PIL.Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for w, h in sizes]
         return {"id": name, "messages": messages, "tools": tool_schemas(), "images": pictures}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., SftRecipe]":
+    """Makes recipes of four steps on the smallest world; keys are dotted, as in `--set`."""
+    from seekerdata.recipe import load_recipe
+    from seekertrain.sft import SftRecipe
+
+    values = {
+        "name": "small",
+        "model": str(tiny),
+        "data": str(run / "dataset"),
+        "held_out_share": 0.3,
+        "trainer": {
+            "max_steps": 4,
+            "per_device_train_batch_size": 2,
+            "learning_rate": 1e-3,
+            "logging_steps": 1,
+            "save_steps": 2,
+            "use_cpu": True,
+            "gradient_checkpointing": False,
+        },
+    }
+
+    def make(out: Path, *changes: str) -> SftRecipe:
+        file = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+        file.write_text(yaml.safe_dump(values | {"out": str(out)}))
+        return load_recipe(SftRecipe, file, changes)
 
     return make

@@ -1,0 +1,117 @@
+"""TrainerSettings: keys of a TRL or peft configuration as a recipe gives them, checked by the class that takes them.
+
+What a recipe does not set is the class's own default, or one of ours where a run needs it; some keys are ours alone.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, create_model
+
+from seekerdata.errors import SeekerError
+from seekerdata.plugin import PluginSettingsError
+
+OURS = {
+    "output_dir": "a run's checkpoints lie in its folder, 'out'",
+    "resume_from_checkpoint": "the same command goes on from the last whole checkpoint",
+    "seed": "use the recipe's own 'seed'",
+    "data_seed": "use the recipe's own 'seed'",
+    "max_length": "use the recipe's own 'max_length', which never cuts pictures from their tokens",
+    "packing": "use the recipe's own 'packing'",
+    "model_init_kwargs": "use the recipe's own 'model'",
+    "trust_remote_code": "only the families named in the documentation can be trained",
+    "hub_token": "log in with `hf auth login`; a token never stands in a file",
+    "label_names": "the labels are made by our collator",
+    "remove_unused_columns": "our collator needs every column",
+    "chat_template_path": "the template comes with the model and is checked",
+    "prediction_loss_only": "evaluation takes the loss only; 'rollouts' play",
+    "disable_tqdm": "the command line draws the progress",
+    "include_num_input_tokens_seen": "tokens are always counted",
+    "train_sampling_strategy": "rows of like length always go together",
+}
+"""Keys that a recipe may not set in `trainer`, whatever is trained, each with why."""
+OURS_IN_SFT = OURS | dict.fromkeys(
+    (
+        *("packing_strategy", "padding_free", "eval_packing", "assistant_only_loss", "completion_only_loss"),
+        *("dataset_kwargs", "dataset_text_field", "dataset_num_proc", "length_column_name", "truncation_mode"),
+        *("shuffle_dataset", "pad_to_multiple_of", "eos_token", "pad_token"),
+    ),
+    "our collator tokenises, masks and pads",
+)
+
+
+REPORTS = ("tensorboard", "wandb", "trackio")
+"""Where losses may be sent, by the names of the packages."""
+
+
+def checked(kind: type, values: Mapping[str, Any], ours: Mapping[str, str]) -> dict[str, Any]:
+    """A recipe's keys for `kind`, numbers read as numbers (YAML takes `1e-5` for a word).
+
+    Args:
+        kind: a dataclass such as `trl.SFTConfig` or `peft.LoraConfig`.
+        values: what the recipe gives.
+        ours: keys that it may not give, each with why.
+
+    Raises:
+        PluginSettingsError: unknown keys and values of another type, as pydantic lists them.
+        ValueError: a key is ours.
+    """
+    if taken := sorted(ours.keys() & values.keys()):
+        raise ValueError("; ".join(f"{key} is not for a recipe to set here: {ours[key]}" for key in taken))
+    hints = typing.get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind) if f.init and f.name not in ours]
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+    fields: dict[str, Any] = {name: (hints[name], None) for name in names}
+    model = create_model(kind.__name__, __config__=config, **fields)
+    try:
+        return {name: getattr(model.model_validate(dict(values)), name) for name in values}
+    except ValidationError as error:
+        raise PluginSettingsError(error, names) from None
+
+
+def build(kind: type, where: str, values: Mapping[str, Any]) -> Any:
+    """An instance of a configuration class; what it refuses is the recipe's mistake.
+
+    Raises:
+        SeekerError: one line, with the recipe's key `where`.
+    """
+    try:
+        return kind(**values)
+    except (ValueError, TypeError, ImportError) as error:
+        raise SeekerError(f"{where}: {' '.join(str(error).split())}") from None
+
+
+def check_machine(values: Mapping[str, Any], attention: str) -> None:
+    """What only a GPU can do is refused where there is none, before any weight is read.
+
+    Raises:
+        SeekerError: the key that asks for it.
+    """
+    import importlib.util
+
+    import torch
+
+    gpu = torch.accelerator.is_available() and not values.get("use_cpu")
+    for key in ("bf16", "fp16", "tf32", "bf16_full_eval", "fp16_full_eval"):
+        if values.get(key) and not gpu and not values.get("use_cpu"):
+            raise SeekerError(f"trainer.{key}: there is no GPU here; leave it out, or set trainer.use_cpu")
+    wanted = values.get("report_to") or ()
+    for name in {wanted} if isinstance(wanted, str) else wanted:
+        if name in REPORTS and importlib.util.find_spec(name) is None:
+            raise SeekerError(f"trainer.report_to: {name} is not installed; install it, or report_to: none")
+    if attention.startswith("flash"):
+        if not gpu:
+            raise SeekerError(f"model.attention: {attention} needs a GPU and there is none here; use sdpa")
+        if importlib.util.find_spec("flash_attn") is None and importlib.util.find_spec("kernels") is None:
+            raise SeekerError(f"model.attention: {attention} needs the package flash_attn (or kernels); or use sdpa")
+
+
+def for_machine(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recipe leaves open and the machine decides: bf16 and pinned memory where there is a GPU."""
+    import torch
+
+    gpu = torch.accelerator.is_available() and not values.get("use_cpu")
+    bf16 = gpu and not values.get("fp16") and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported())
+    return {"bf16": bf16, "dataloader_pin_memory": gpu, **values}

@@ -1,0 +1,113 @@
+"""The smallest proof that training teaches a model to look: from random weights to free plays, in seconds on one core.
+
+Which side the mark is on is in the marked frame alone, so a model that does not look is right half of the time.
+"""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from seekerdata.dataset import messages
+from seekerdata.grade import grade_by_rule
+from seekerdata.observation import PromptFrame, materialise
+from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
+from seekerdata.sample import Sample
+from seekerdata.tools import tool_schemas
+from seekerdata.trajectory import ToolCall
+from seekerdata.video import Video
+from seekertrain.batch import Collator, Encoder
+from seekertrain.looks import looks
+from seekertrain.player import Player, asked, play_all
+from seekertrain.processor import load_processor
+from tests.clips import make_clip
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0)}
+PLAY = RolloutSettings(overview_fps=0.2)
+
+
+class Guide(Policy):
+    """Looks at the mark and says what it sees."""
+
+    async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
+        if not conversation.rounds:
+            call = ToolCall(id="call_1", name="view_visual_prompt", arguments={"frame_path": "prompt_1"})
+            return Reply("<think>I need to see what is marked.</think>", (call,))
+        thought = f"The {sample.dimension} mark is on the {sample.answer}."
+        return Reply(f"<think>{thought}</think>\n<answer>{sample.answer}</answer>")
+
+
+def marked_row(number: int, clip: Path) -> dict[str, Any]:
+    """A question in the columns of a `qa` row: two grey squares, a coloured box around one."""
+    draw = random.Random(number)
+    side, colour = draw.choice(["left", "right"]), draw.choice(list(COLOURS))
+    picture = np.full((56, 56, 3), draw.randint(30, 50), np.uint8)
+    for which, left in (("left", 6), ("right", 34)):
+        x, y = left + draw.randint(-2, 2), draw.randint(6, 34)
+        if which == side:
+            picture[y - 4 : y + 20, x - 4 : x + 20] = COLOURS[colour]
+        picture[y : y + 16, x : x + 16] = 150
+    return {
+        "id": f"row-{number}",
+        "image": PIL.Image.fromarray(picture),
+        "frame_time_s": 1.0,
+        "video_path": clip.name,
+        "video_sha256": "",
+        "video_duration_s": 2.0,
+        "video_size_wh": [56, 56],
+        "question": "On which side is the target?",
+        "options": [],
+        "answer": side,
+        "answer_text": side,
+        "dimension": colour,
+        "tag": "square",
+        "window_s": [],
+        "event_s": [],
+    }
+
+
+def trajectory_row(row: dict[str, Any], clip: Path) -> dict[str, Any]:
+    """The `sft` row that the guide's play of a question leaves."""
+    video, prompt = Video(clip), PromptFrame(row["image"], row["frame_time_s"])
+    play = asyncio.run(rollout(Guide(), asked(row), video, [prompt], PLAY))
+    shown = materialise(play.images, video, {"prompt_1": prompt})
+    return {"id": row["id"], "messages": messages(play.turns), "tools": tool_schemas(), "images": shown}
+
+
+def fit(model: Any, encoder: Encoder, rows: list[dict[str, Any]], steps: int, size: int) -> None:
+    """Steps of AdamW over batches drawn from the rows."""
+    collate, draw = Collator(encoder), random.Random(0)
+    ready = [{"encoded": encoder.encode(row), "images": row["images"]} for row in rows]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
+    warm = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 10))
+    for _ in range(steps):
+        model(**collate(draw.sample(ready, size))).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        warm.step()
+
+
+def test_model_learns_to_look_at_the_mark(tiny: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    clip = make_clip(tmp_path / "clip.mp4", size=(56, 56))
+    rows = [marked_row(n, clip) for n in range(256 + 64)]
+    taught = [trajectory_row(row, clip) for row in rows[:256]]
+    processor = load_processor(str(tiny))
+    model = AutoModelForImageTextToText.from_pretrained(tiny).train()
+    encoder = Encoder(processor)
+    fit(model, encoder, [look for row in taught for look in looks(row)], steps=64, size=16)
+    fit(model, encoder, taught, steps=32, size=8)
+    held = rows[256:]
+    plays = play_all(Player(model=model, processor=processor, max_new_tokens=60), held, tmp_path, PLAY)
+    right = [grade_by_rule(play.answer, asked(row)) for play, row in zip(plays, held, strict=True)]
+    looked = [[call.name for call in play.calls] for play in plays]
+    assert sum(right) >= 58, f"{sum(right)} of 64 right"
+    assert looked == [["view_visual_prompt"]] * 64
