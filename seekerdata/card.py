@@ -53,8 +53,13 @@ def fill_dataset_card(
     facts: Mapping[str, str],
     spent: Sequence[Mapping[str, Any]],
     paid: str,
+    content: str,
 ) -> str:
-    """The dataset's README.md: YAML header that `load_dataset` and the Hub read, then what was done and counted."""
+    """The dataset's README.md: YAML header that `load_dataset` and the Hub read, then what was done and counted.
+
+    `content` is a hash of the rows. Without it in the header `load_dataset` takes two folders of one name for one, and
+    gives from its cache the rows of the other.
+    """
     import yaml
 
     size = max(rows.values(), default=0)
@@ -72,6 +77,7 @@ def fill_dataset_card(
             stages=compared(stages, rows),
             spent=spent,
             paid=paid,
+            content=content,
             rows=rows,
             balance=balance,
             facts=facts,

@@ -23,7 +23,7 @@ from seekerdata.making import makings
 from seekerdata.overlap import read_benchmarks
 from seekerdata.plugin import describe
 from seekerdata.retention import Expected
-from seekerdata.sample import Sample
+from seekerdata.sample import Sample, digest
 from seekerdata.stage import Item, Status
 from seekerdata.versions import versions
 from seekerdata.workspace import Workspace, room_needed, write_atomically
@@ -57,7 +57,7 @@ def write_output(
         "stages": stages,
         "spent": spent(recipe, ledger),
         "overlap": {"rows": balance(ledger)["overlap"], "benchmarks": _benchmarks(recipe, workspace)},
-        "files": {f"{p.relative_to(out)}": hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
+        "files": {f"{p.relative_to(out)}": _sha256(p) for p in files},
         "versions": versions(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 2),
@@ -93,6 +93,11 @@ def _published(recipe: "BuildRecipe") -> dict[str, Any]:
     return {**written, "source": source, "select": select}
 
 
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def _line(row: Row) -> str:
     """One row of a stage file. Seconds are left out: the file depends on recipe and inputs alone."""
     facts: dict[str, Any] = {"id": row.id, "status": row.status, "reason": row.reason}
@@ -120,8 +125,8 @@ def _write_dataset(
         for config in CONFIGS
     }
     paid = spent(recipe, ledger), str(Purse(recipe.budget, recipe.prices, ledger.spent()))
-    facts = recipe.source.facts()
-    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger), facts, *paid)
+    facts, content = recipe.source.facts(), digest([_sha256(path) for path in sorted(fresh.rglob("*.parquet"))])
+    card = fill_dataset_card(recipe.name, _published(recipe), stages, rows, balance(ledger), facts, *paid, content)
     write_atomically(fresh / "README.md", card.encode())
     old = workspace.root / ".dataset.old"
     shutil.rmtree(old, ignore_errors=True)

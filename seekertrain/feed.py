@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seekerdata.dataset import pictures
 from seekerdata.errors import ItemError, SeekerError
+from seekerdata.frame import FrameCache
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 16
 """So many rows in a line that cannot be shown are a folder of videos that is gone, and end the run."""
+KEPT_BYTES = 2**28
+"""Pixels of decoded frames that each process keeps for other rows of the same videos."""
 
 Row = Mapping[str, Any]
 
@@ -32,7 +35,7 @@ class Feed:
     """
 
     def __init__(self, collator: "Collator", sets: "Sequence[Rows]", notes: Path | None = None) -> None:
-        self.collator, self.notes = collator, notes
+        self.collator, self.notes, self._frames = collator, notes, FrameCache(KEPT_BYTES)
         self._places = {name: (rows, place) for rows in sets for place, name in enumerate(rows.data["id"])}
 
     def __call__(self, rows: Sequence[Row]) -> "dict[str, Tensor]":
@@ -49,7 +52,7 @@ class Feed:
     def _shown(self, row: Row, rows: "Rows") -> Row:
         """The row with its tokens and pictures."""
         encoded = rows.encoded.get(row["id"]) or self.collator.encoder.encode(row)
-        return {"encoded": encoded, "images": pictures(dict(row), rows.videos)}
+        return {"encoded": encoded, "images": pictures(dict(row), rows.videos, self._frames)}
 
     def _shown_or_next(self, row: Row) -> Row:
         """The row, or the first after it that can be shown."""

@@ -101,6 +101,23 @@ def test_a_configuration_without_rows_is_not_offered(tmp_path: Path) -> None:
         load_dataset(str(folder), "rl", cache_dir=cache)
 
 
+def test_load_dataset_never_gives_the_rows_of_another_dataset(tmp_path: Path) -> None:
+    """The library's cache knows a folder by its name and its card's header alone, and every build's is `dataset`."""
+    from datasets import load_dataset
+
+    from seekerdata.build import BuildRecipe, build
+
+    found = []
+    for seed in (0, 1, 0):
+        source = {"use": "world", "level": 1, "videos": 1, "questions_per_video": 1, "seed": seed}
+        facts = {"name": "same", "out": tmp_path / str(seed), "source": source, "engine": {"workers": 1}}
+        build(BuildRecipe.model_validate(facts))
+        folder = str(tmp_path / str(seed) / "dataset")
+        (row,) = load_dataset(folder, "qa", split="train", cache_dir=str(tmp_path / "cache"))
+        found.append((row["id"], row["id"] == next(read(Path(folder), "qa"))["id"]))
+    assert [same for _, same in found] == [True] * 3 and len(set(found)) == 2
+
+
 def test_read_refuses_other_folders(tmp_path: Path) -> None:
     with pytest.raises(SeekerError, match="no 'qa' configuration here"):
         next(read(tmp_path, "qa"))
