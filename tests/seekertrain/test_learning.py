@@ -98,16 +98,16 @@ def test_model_learns_to_look_at_the_mark(tiny: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForImageTextToText
 
     clip = make_clip(tmp_path / "clip.mp4", size=(56, 56))
-    rows = [marked_row(n, clip) for n in range(256 + 64)]
-    taught = [trajectory_row(row, clip) for row in rows[:256]]
+    rows = [marked_row(n, clip) for n in range(192 + 64)]
+    taught = [trajectory_row(row, clip) for row in rows[:192]]
     processor = load_processor(str(tiny))
     model = AutoModelForImageTextToText.from_pretrained(tiny).train()
     encoder = Encoder(processor)
     fit(model, encoder, [look for row in taught for look in looks(row)], steps=64, size=16)
     fit(model, encoder, taught, steps=32, size=8)
-    held = rows[256:]
+    held = rows[192:]
     plays = play_all(Player(model=model, processor=processor, max_new_tokens=60), held, tmp_path, PLAY)
     right = [grade_by_rule(play.answer, asked(row)) for play, row in zip(plays, held, strict=True)]
     looked = [[call.name for call in play.calls] for play in plays]
-    assert sum(right) >= 58, f"{sum(right)} of 64 right"
+    assert sum(right) >= 48, f"{sum(right)} of 64 right"  # by chance once in 30,000 times
     assert looked == [["view_visual_prompt"]] * 64
