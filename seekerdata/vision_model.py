@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from ssl import SSLError
 from typing import Any, Literal
 
 import numpy as np
 
 from seekerdata.errors import SeekerError
+from seekerdata.hub import is_place, reach_hub
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 """`auto` is bfloat16 on a GPU and float32 on the CPU."""
@@ -88,7 +88,7 @@ def check_installed(*weights: str) -> None:
         if find_spec(package) is None:
             raise SeekerError(f"segmenting with open weights needs {package}: {INSTALL}")
     for place in weights:
-        if _is_place(place) and not Path(place).expanduser().is_dir():
+        if is_place(place) and not Path(place).expanduser().is_dir():
             raise SeekerError(f"no weights in {place}: there is no such folder")
 
 
@@ -164,32 +164,11 @@ def _from_pretrained(kind: str, weights: str, **settings: Any) -> Any:
     if not folder.is_dir():
         with suppress(*UNUSABLE):  # what was downloaded once needs no network, and stays the same for all of a run
             return made_by.from_pretrained(name, local_files_only=True, **settings)
-        _reach_hub(name)
+        reach_hub(name, _how_to_get(name))
     try:
         return made_by.from_pretrained(name, **settings)
     except UNUSABLE as error:
         raise SeekerError(f"{kind} cannot be loaded from {weights}: {first_line(error)}; {_how_to_get(name)}") from None
-
-
-def _reach_hub(name: str) -> None:
-    """Raises SeekerError if the hub is not to be had: the library itself would go on trying for half a minute."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    from huggingface_hub import constants
-
-    try:
-        if constants.HF_HUB_OFFLINE:
-            raise OSError("HF_HUB_OFFLINE is set")
-        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=constants.HF_HUB_ETAG_TIMEOUT).close()
-    except HTTPError:
-        return  # it answers
-    except OSError as error:
-        cause = error.reason if isinstance(error, URLError) else error
-        if isinstance(cause, SSLError):
-            return  # it is there; the library may know other certificates
-        text = f"{name} is not downloaded, or not whole, and {constants.ENDPOINT} cannot be reached ({cause})"
-        raise SeekerError(f"{text}; {_how_to_get(name)}") from None
 
 
 def first_line(error: Exception) -> str:
@@ -201,8 +180,3 @@ def _how_to_get(name: str) -> str:
     if Path(name).is_dir():
         return "the folder must hold config.json, model.safetensors and the tokenizer's files, as on the hub"
     return f"`hf download {name}` fetches it (some need their licence accepted and `hf auth login`), or name a folder"
-
-
-def _is_place(weights: str) -> bool:
-    """Whether this can only be a folder, and no name on the hub."""
-    return weights.startswith(("/", ".", "~"))

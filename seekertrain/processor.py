@@ -4,10 +4,12 @@ A template that would drop a tool, a call or a picture of a tool's turn is refus
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seekerdata.errors import SeekerError
+from seekerdata.hub import is_place, reach_hub
 from seekerdata.tools import tool_schemas
 
 if TYPE_CHECKING:
@@ -60,15 +62,27 @@ def model_type(model: str, revision: str | None = None) -> str:
     Raises:
         SeekerError: there is no such model.
     """
-    from transformers import PreTrainedConfig
-
-    try:
-        config, _ = PreTrainedConfig.get_config_dict(model, revision=revision)
-    except (OSError, ValueError) as error:
-        raise SeekerError(f"{model}: no model can be read there: {' '.join(str(error).split())[:200]}") from None
+    config = _config(model, revision)
     if "model_type" not in config:
         raise SeekerError(f"{model}: no model can be read there: it has no config.json that names its model_type")
     return str(config["model_type"])
+
+
+def _config(model: str, revision: str | None) -> dict[str, Any]:
+    """A model's config; what was downloaded once needs no network."""
+    from transformers import PreTrainedConfig
+
+    here = Path(model).is_dir()
+    if not here and is_place(model):
+        raise SeekerError(f"{model}: no such folder")
+    try:
+        if not here:
+            with suppress(OSError, ValueError):
+                return dict(PreTrainedConfig.get_config_dict(model, revision=revision, local_files_only=True)[0])
+            reach_hub(model, "or name a folder that there is")
+        return dict(PreTrainedConfig.get_config_dict(model, revision=revision)[0])
+    except (OSError, ValueError) as error:
+        raise SeekerError(f"{model}: no model can be read there: {' '.join(str(error).split())[:200]}") from None
 
 
 def training_template(processor: "ProcessorMixin") -> str:

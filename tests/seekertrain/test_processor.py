@@ -76,6 +76,14 @@ def test_a_template_that_drops_pictures_of_tool_turns_is_refused(tiny: Path, tmp
         load_processor(str(tmp_path / "model"))
 
 
+def test_a_model_that_is_not_there_is_one_line_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(SeekerError, match=r"^\./none: no such folder$"):
+        load_processor("./none")
+    with pytest.raises(SeekerError, match=r"runs/none is not downloaded, or not whole, .*; or name a folder"):
+        load_processor("runs/none")
+
+
 def test_models_of_other_families_and_none_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(SeekerError, match="no model can be read there"):
         load_processor(str(tmp_path))
