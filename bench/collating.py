@@ -1,6 +1,6 @@
 """What making batches costs: our collator against TRL's on the same trajectories, padding, and bytes of a frame.
 
-    python bench/collating.py [collation] [padding] [frames]
+    python bench/collating.py [collation] [padding] [frames] [decoding]
 
 Everything by default. CPU seconds of this process on one thread, best of several rounds taken in turns; both collators
 give the same tensors, which is checked. Needs the `train` extra.
@@ -140,6 +140,42 @@ def frames(processor: Any) -> None:
     )
 
 
+def decoding(processor: Any) -> None:
+    """Passes over a video and frames decoded in an epoch of rows that keep their frames by reference."""
+    from seekerdata import video
+    from seekerdata.build import BuildRecipe, build
+    from seekertrain.feed import Feed
+    from seekertrain.rows import Data, load, measured
+
+    passes, asked = 0, 0
+    decode = video.Video._decode
+
+    def counted(self: Any, times: list[float], max_pixels: int | None) -> Any:
+        nonlocal passes, asked
+        passes, asked = passes + bool(times), asked + len(times)
+        return decode(self, times, max_pixels)
+
+    with tempfile.TemporaryDirectory() as name:
+        source = {"use": "world", "level": 3, "videos": 8, "questions_per_video": 4, "seed": 1}
+        build(BuildRecipe.model_validate({"name": "bench", "out": Path(name), "source": source}))
+        data = Data(path=f"{name}/dataset")
+        rows = measured(load(data), Encoder(processor), data.videos())
+        feed = Feed(Collator(Encoder(processor)), [rows])
+        blocks = [(r["video_path"], b["time_s"]) for r in rows.data for t in r["messages"] for b in t["content"]
+                  if b["type"] == "image" and b["source"] == "video"]  # fmt: skip
+        order = RNG.permutation(len(rows))
+        video.Video._decode = counted  # type: ignore[method-assign]
+        try:
+            for start in range(0, len(order), TRAJECTORIES):
+                feed([rows.data[int(n)] for n in order[start : start + TRAJECTORIES]])
+        finally:
+            video.Video._decode = decode  # type: ignore[method-assign]
+    print(
+        f"\ndecoding: an epoch of {len(rows)} rows of {source['videos']} videos, frames kept by reference, in any order"
+    )
+    print(f"frames shown {len(blocks)}, distinct {len(set(blocks))}, decoded {asked} in {passes} passes")
+
+
 def main(names: list[str]) -> None:
     import torch
 
@@ -147,7 +183,7 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         init_tiny(Path(folder))
         processor = load_processor(folder)
-    for part in (collation, padding, frames):
+    for part in (collation, padding, frames, decoding):
         if not names or part.__name__ in names:
             part(processor)
 

@@ -2,7 +2,8 @@
 
     python docs/pictures.py
 
-docs/page.jpg is a browser's picture of `runs/quickstart/page.html` (make demo), 1280 pixels wide.
+docs/page.jpg is a browser's picture of `runs/quickstart/page.html` (make demo), 1280 pixels wide. docs/training.png is
+`runs/quickstart_sft/loss.png` (make sft-demo).
 """
 
 import tempfile

@@ -85,11 +85,17 @@ def _print_report(report: "Report") -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     styles = {"trained": "bold green", "context": "", "picture": "cyan"}
+
+    def drawn(kind: str, text: str) -> str:
+        """Where there are no colours, signs tell what is trained."""
+        return f"«{text}»" if kind == "trained" and not console.color_system else text
+
     for name, pieces in report.batch:
         console.rule(Text(name))
-        console.print(Text.assemble(*((piece.text, styles[piece.kind]) for piece in pieces)))
+        console.print(Text.assemble(*((drawn(piece.kind, piece.text), styles[piece.kind]) for piece in pieces)))
     console.rule()
-    console.print(Text.assemble(("trained", styles["trained"]), ", context, ", ("picture", styles["picture"])))
+    trained = drawn("trained", "trained")
+    console.print(Text.assemble((trained, styles["trained"]), ", context, ", ("picture", styles["picture"])))
     for title, facts in _figures(report).items():
         told = ", ".join(f"{key.replace('_', ' ')} {_figure(value)}" for key, value in facts.items() if value != {})
         console.print(Text(f"{title}: {told}"))

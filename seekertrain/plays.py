@@ -19,6 +19,7 @@ from seekerdata.page import write_page
 from seekerdata.sample import DIMENSIONS
 from seekerdata.trajectory import Image, Trajectory
 from seekerdata.video import Video
+from seekerdata.visual_prompt import VisualPrompt
 from seekerdata.workspace import write_atomically
 
 if TYPE_CHECKING:
@@ -110,7 +111,14 @@ class Plays(TrainerCallback):
     def _exhibit(self, row: Row, sample: Any, play: Trajectory) -> Exhibit:
         video = Video(self.videos / row["video_path"])
         look = _looker(play, video, PromptFrame(row["image"], row["frame_time_s"]))
+        sample = sample.model_copy(update={"visual_prompts": (_mark(row),)})
         return Exhibit(sample=sample, trajectory=play, picture=look, marked=row["image"], raw=row["raw_image"])
+
+
+def _mark(row: Row) -> VisualPrompt:
+    """What the page tells of a row's mark; its pictures are the row's own."""
+    facts = {key: row[key] for key in ("shape", "colour", "phrase", "box_xyxy")}
+    return VisualPrompt(**facts, time_s=row["frame_time_s"], mask=None, image="", raw_image="")
 
 
 def _looker(play: Trajectory, video: Video, prompt: PromptFrame) -> Callable[[Image], PIL.Image.Image]:

@@ -102,7 +102,7 @@ def curve(history: Sequence[dict[str, Any]]) -> bytes:
             axes.plot(steps, values, style, color=colour, label=name, linewidth=1.6, markersize=4)
     axes.set_xlabel("step")
     axes.set_ylabel("loss per trained token")
-    axes.set_ylim(bottom=0)
+    axes.set_yscale("log")
     axes.grid(color="#e3e6e9")
     steps, values = points(history, "plays_right")
     if steps:

@@ -83,7 +83,9 @@ def init_tiny(folder: Path, seed: int = 0) -> None:
     """
     import torch
     from transformers import Qwen3VLForConditionalGeneration
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer = _tokenizer()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

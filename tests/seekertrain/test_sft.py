@@ -52,6 +52,7 @@ def test_plays_are_written_as_lines_and_as_a_page(trained: Path) -> None:
     assert {line["right"] for line in lines} <= {True, False}
     page = (trained / "rollouts" / "step-000004.html").read_text()
     assert all(line["id"] in page for line in lines) and "step 4" in page
+    assert "no mark" not in page
     logged = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
     (shares,) = [entry for entry in logged if "plays_right" in entry]
     assert shares["plays_right"] == sum(line["right"] for line in lines) / 2 and shares["step"] == 4
