@@ -1,0 +1,144 @@
+"""GroupTrainer: TRL's GRPOTrainer over our environments. Its loop stays; what it would pass over in silence raises.
+
+Before every forward each sample's image tokens are those that its pictures have features for, and none is trained.
+Importing this file loads torch and TRL.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import PrinterCallback, TrainerCallback
+from trl import GRPOTrainer
+
+from seekerdata.errors import SeekerError
+from seekertrain.environment import AnyTool, Opening, read_as_played
+from seekertrain.patches import grid_of
+from seekertrain.processor import NEVER_SAID
+from seekertrain.shared import share_patches
+
+if TYPE_CHECKING:
+    from seekertrain.questions import Questions
+
+Ids = Sequence[int]
+
+
+class Blind(AssertionError):
+    """A sample's pictures and its tokens do not agree: it would be trained on what it did not see."""
+
+
+class GroupTrainer(GRPOTrainer):
+    """GRPOTrainer whose rollouts share their work and are checked.
+
+    Args:
+        model: the weights.
+        settings: TRL's GRPOConfig.
+        rows: to play.
+        held: to measure rewards on; None measures nothing.
+        processor: saved beside the weights.
+        factory: makes environments.
+        rewards: reward functions.
+        peft_config: of adapters; None trains the weights.
+        callbacks: what watches.
+    """
+
+    environments: "list[Opening]"
+
+    def __init__(
+        self,
+        model: Any,
+        settings: Any,
+        rows: "Questions",
+        held: "Questions | None",
+        processor: Any,
+        factory: Callable[[], Opening],
+        rewards: Sequence[Callable[..., Any]],
+        peft_config: Any = None,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        self.rows, self.held = rows, held
+        self.patches = share_patches(processor)
+        read_as_played(processor.tokenizer)
+        super().__init__(
+            model=model,
+            reward_funcs=list(rewards),
+            args=settings,
+            train_dataset=rows.data,
+            eval_dataset=held.data if held else None,
+            processing_class=processor,
+            peft_config=peft_config,
+            callbacks=list(callbacks),
+            environment_factory=factory,
+        )
+        self.remove_callback(PrinterCallback)
+        self._unsaid = torch.tensor([processor.tokenizer.convert_tokens_to_ids(token) for token in NEVER_SAID])
+
+    def _send_telemetry(self) -> None:
+        """TRL would report that somebody trains; nothing needs the network that the user did not name."""
+
+    def _generate_single_turn(
+        self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
+    ) -> Any:
+        """The next turns, after a look whether each sample's tokens and pictures agree."""
+        pictures = images or [None] * len(prompt_ids)
+        for n, (ids, shown) in enumerate(zip(prompt_ids, pictures, strict=True)):
+            self._check(f"sample {n} of {len(prompt_ids)} that are generated", ids, shown or ())
+        return super()._generate_single_turn(
+            prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
+        )
+
+    def _tool_call_loop(self, prompts: Any, *rest: Any) -> Any:
+        """Looks and turns until all have answered; a wrong call is answered in the words of the tools."""
+        self._sync_tool_dicts = [AnyTool(environment) for environment in self.environments]  # type: ignore[arg-type]
+        played = super()._tool_call_loop(prompts, *rest)
+        for environment in self.environments:
+            if environment._bug:
+                raise environment._bug  # TRL made words of it
+        completions = played[1]
+        answered = sum(message["role"] == "tool" for completion in completions for message in completion)
+        unread = sum(environment.calls for environment in self.environments) - answered
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode]["tools/refused_frequency"].append(self._mean([e.refused for e in self.environments]))
+        self._metrics[mode]["tools/too_long_frequency"].append(self._mean([unread / len(completions)]))
+        return played
+
+    def _mean(self, values: Sequence[float]) -> float:
+        found = self.accelerator.gather(torch.tensor(values, dtype=torch.float32, device=self.accelerator.device))
+        return float(found.mean())
+
+    def _generate(self, prompts: Any) -> Any:
+        """Whole rollouts, after a look at each."""
+        made = super()._generate(prompts)
+        prompt_ids, completion_ids, tool_mask, _, _, _, images, _ = made
+        for n, environment in enumerate(self.environments):
+            ids = [*prompt_ids[n], *completion_ids[n]]
+            self._check(environment.sample_id, ids, (images[n] if images else None) or ())
+            said = torch.tensor(completion_ids[n], dtype=torch.long)
+            trained = said if tool_mask is None else said[torch.tensor(tool_mask[n], dtype=torch.bool)]
+            if torch.isin(trained, self._unsaid).any():
+                raise Blind(f"{environment.sample_id}: a token that stands for a picture or a turn would be trained")
+        return made
+
+    def _check(self, name: str, ids: Ids, pictures: Sequence[Any]) -> None:
+        settings = self.processing_class.image_processor
+        features = sum(torch.tensor(grid_of(p.size, settings)).prod().item() for p in pictures)
+        features //= settings.merge_size**2
+        tokens = sum(token == self._image_pad_token_id for token in ids)
+        if tokens != features:
+            raise Blind(f"{name}: {tokens} image tokens for {features} features of {len(pictures)} pictures")
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Any:
+        """Rewards of all processes; a rollout whose video could not be shown has none and is left out of its group.
+
+        Raises:
+            SeekerError: none could be shown.
+        """
+        found = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        faults = [environment.fault for environment in self.environments]
+        faulty = self.accelerator.gather(torch.tensor([fault is not None for fault in faults], device=found.device))
+        if faulty.all():
+            raise SeekerError(f"no rollout of this step could be shown: {faults[0]}")
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode]["rollouts/not_shown"].append(float(faulty.float().mean()))
+        found[faulty] = torch.nan
+        return found
