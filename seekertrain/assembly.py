@@ -5,6 +5,7 @@ Nothing is trained here, and nothing written but the list of rows that are left 
 
 import json
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seekerdata.errors import SeekerError
@@ -15,6 +16,8 @@ from seekertrain.rows import Data, Rows, load, measured, parted, questions
 
 if TYPE_CHECKING:
     from seekertrain.batch import Encoder
+    from seekertrain.questions import Questions
+    from seekertrain.rl import RlRecipe
     from seekertrain.sft import Model, SftRecipe, Tell
 
 TRAINER = {"report_to": "tensorboard", "save_total_limit": 2}
@@ -29,25 +32,38 @@ def trainer_config(recipe: "SftRecipe") -> Any:
     """
     from trl import SFTConfig
 
-    from seekertrain.trainer_settings import build, check_machine, for_machine
-
-    values = TRAINER | for_machine(recipe.trainer)
-    check_machine(values, recipe.model.attention)
-    if recipe.held_out or recipe.held_out_share:
-        values.setdefault("eval_strategy", "epoch")
     ours = {
-        "output_dir": str(recipe.checkpoints),
-        "seed": recipe.seed,
         "max_length": None,
         "dataset_kwargs": {"skip_prepare_dataset": True},
-        "remove_unused_columns": False,
         "prediction_loss_only": True,
         "include_num_input_tokens_seen": "all" if recipe.packing else "non_padding",
-        "disable_tqdm": True,
     }
+    measured_by = "epoch" if recipe.held_out or recipe.held_out_share else "no"
+    return _config(SFTConfig, recipe, {"eval_strategy": measured_by}, ours)
+
+
+def rl_config(recipe: "RlRecipe") -> Any:
+    """TRL's GRPOConfig of a recipe.
+
+    Raises:
+        SeekerError: this machine cannot do what it asks, or TRL refuses a value.
+    """
+    from trl import GRPOConfig
+
+    ours = {"log_completions": False, "max_tool_calling_iterations": recipe.play.max_rounds}
+    return _config(GRPOConfig, recipe, {}, ours)
+
+
+def _config(kind: type, recipe: "SftRecipe | RlRecipe", defaults: Mapping[str, Any], ours: Mapping[str, Any]) -> Any:
+    from seekertrain.trainer_settings import build, check_machine, for_machine
+
+    values = TRAINER | dict(defaults) | for_machine(recipe.trainer)
+    check_machine(values, recipe.model.attention)
+    shared = {"output_dir": str(recipe.checkpoints), "seed": recipe.seed}
+    shared |= {"remove_unused_columns": False, "disable_tqdm": True}
     with warnings.catch_warnings():  # its new name is unknown to older releases that we support
         warnings.filterwarnings("ignore", "`gradient_checkpointing", FutureWarning)
-        return build(SFTConfig, "trainer", values | ours)
+        return build(kind, "trainer", values | shared | dict(ours))
 
 
 def assemble(recipe: "SftRecipe", settings: Any, tell: "Tell") -> Any:
@@ -63,17 +79,82 @@ def assemble(recipe: "SftRecipe", settings: Any, tell: "Tell") -> Any:
     if settings.process_index == 0:
         _tell_left_out(recipe, rows, tell)
     feed = Feed(Collator(encoder, recipe.packing), [rows, *([held] if held else [])], recipe.out / "replaced.jsonl")
-    model = load_model(recipe.start())
+    model, adapters = _to_train(recipe, recipe.start())
+    watching = _watching(recipe, held.data["id"] if held else (), processor, tell)
+    trainer = Trainer(model, settings, rows, held, feed, processor, adapters, watching)
+    _join(trainer, recipe, adapters)
+    return trainer
+
+
+def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
+    """The trainer of a recipe for GRPO; nothing is played or trained yet."""
+    from seekertrain.environment import environment_factory
+    from seekertrain.grpo import GroupTrainer
+    from seekertrain.processor import NEVER_SAID, load_processor
+    from seekertrain.rewards import reward_functions
+
+    processor = load_processor(recipe.model.path, recipe.model.revision)
+    rows, held = prepare_rl(recipe)
+    if settings.process_index == 0:
+        _write_left_out(recipe, rows)
+        tell(f"{len(rows)} questions" + _told(rows.facts()["left_out"]))
+    unsaid = [processor.tokenizer.convert_tokens_to_ids(token) for token in NEVER_SAID]
+    settings.generation_kwargs = (
+        {"logit_bias": dict.fromkeys(unsaid, -100.0)} if settings.use_vllm else {"suppress_tokens": unsaid}
+    )
+    if recipe.turn_tokens:
+        settings.generation_kwargs["max_tokens" if settings.use_vllm else "max_new_tokens"] = recipe.turn_tokens
+    rewards, settings.reward_weights = reward_functions(recipe.rewards)
+    model, adapters = _to_train(recipe, recipe.model)
+    watching = _watching(recipe, held.data["id"] if held else (), processor, tell)
+    factory = environment_factory(rows.videos, recipe.play)
+    trainer = GroupTrainer(model, settings, rows, held, processor, factory, rewards, adapters, watching)
+    _join(trainer, recipe, adapters)
+    return trainer
+
+
+def prepare_rl(recipe: "RlRecipe") -> "tuple[Questions, Questions | None]":
+    """The questions to play and those held out.
+
+    Raises:
+        SeekerError: there are none, or a row is in both.
+    """
+    from seekertrain.questions import load as load_questions
+    from seekertrain.questions import playable
+
+    data, held = load_questions(recipe.data), None
+    if recipe.held_out_share:
+        data, held = parted(data, recipe.held_out_share)
+    elif recipe.held_out:
+        held = load_questions(recipe.held_out)
+        check_apart(data, held)
+    rows = playable(data, recipe.data, recipe.play.mode)
+    return rows, None if held is None else playable(held, recipe.held_out or recipe.data, recipe.play.mode)
+
+
+def check_apart(data: Any, held: Any) -> None:
+    """Rows that are held out are not trained on.
+
+    Raises:
+        SeekerError: some are.
+    """
+    if both := set(data["id"]) & set(held["id"]):
+        raise SeekerError(f"held_out: {len(both)} of its rows are trained on too, such as {min(both)}")
+
+
+def _to_train(recipe: "SftRecipe | RlRecipe", start: "Model") -> tuple[Any, Any]:
+    """The weights, and the adapters if those are trained."""
+    model = load_model(start)
     adapters = None if recipe.lora is None else lora_config(recipe.lora, recipe.freeze)
     if adapters is None:
         freeze(model, recipe.freeze)
-    watching = _watching(recipe, held, processor, tell)
-    trainer = Trainer(model, settings, rows, held, feed, processor, adapters, watching)
-    _join(trainer, recipe)
+    return model, adapters
+
+
+def _check_room(trainer: Any, recipe: "SftRecipe | RlRecipe", adapters: Any) -> None:
     saved = [p for p in trainer.model.parameters() if p.requires_grad or not adapters]
     weights = sum(p.numel() * p.element_size() for p in saved)
     check_room(recipe.checkpoints, weights, sum(p.numel() for p in saved if p.requires_grad))
-    return trainer
 
 
 def prepare(recipe: "SftRecipe", encoder: "Encoder") -> tuple[Rows, Rows | None]:
@@ -87,8 +168,7 @@ def prepare(recipe: "SftRecipe", encoder: "Encoder") -> tuple[Rows, Rows | None]
         data, held = parted(data, recipe.held_out_share)
     elif recipe.held_out:
         held = load(recipe.held_out)
-        if both := set(data["id"]) & set(held["id"]):
-            raise SeekerError(f"held_out: {len(both)} of its rows are trained on too, such as {min(both)}")
+        check_apart(data, held)
     if recipe.take == "looks":
         from seekertrain.looks import all_looks
 
@@ -129,33 +209,42 @@ def load_model(settings: "Model") -> Any:
 
 def _tell_left_out(recipe: "SftRecipe", rows: Rows, tell: "Tell") -> None:
     """Rows left out are named in a file, counted on the terminal."""
-    lines = (json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows.left_out)
-    write_atomically(recipe.out / "left_out.jsonl", (line.encode() for line in lines))
+    _write_left_out(recipe, rows)
     facts = rows.facts()
-    told = "".join(f", {count} left out as {code}" for code, count in facts["left_out"].items())
+    told = _told(facts["left_out"])
     told += f", {facts['shortened']} shortened" if facts["shortened"] else ""
     tell(f"{facts['rows']} rows of {facts['tokens']['p50']} tokens (p95 {facts['tokens']['p95']}){told}")
 
 
-def _watching(recipe: "SftRecipe", held: Rows | None, processor: Any, tell: "Tell") -> list[Any]:
+def _write_left_out(recipe: "SftRecipe | RlRecipe", rows: "Rows | Questions") -> None:
+    lines = (json.dumps(row._asdict(), ensure_ascii=False) + "\n" for row in rows.left_out)
+    write_atomically(recipe.out / "left_out.jsonl", (line.encode() for line in lines))
+
+
+def _told(left_out: Mapping[str, int]) -> str:
+    return "".join(f", {count} left out as {code}" for code, count in left_out.items())
+
+
+def _watching(recipe: "SftRecipe | RlRecipe", held: Sequence[str], processor: Any, tell: "Tell") -> list[Any]:
     """What shows how it goes: bar, curve, and plays of held-out rows."""
     from seekertrain.plays import Plays
     from seekertrain.progress import Bar, Curve
 
     watching: list[Any] = [Bar(), Curve(recipe.out)]
-    if recipe.rollouts.every and held is not None:
+    if recipe.rollouts.every and held:
         data = recipe.held_out or recipe.data
-        rows = questions(data, held.data["id"], recipe.rollouts.samples)
+        rows = questions(data, held, recipe.rollouts.samples)
         watching.insert(0, Plays(rows, data.videos(), recipe.rollouts, processor, recipe.out, tell))
     return watching
 
 
-def _join(trainer: Any, recipe: "SftRecipe") -> None:
+def _join(trainer: Any, recipe: "SftRecipe | RlRecipe", adapters: Any) -> None:
     """What needs the trainer that it watches, or the run's folder.
 
     Raises:
-        SeekerError: plays are asked for where no process holds all weights.
+        SeekerError: plays are asked for where no process holds all weights, or a checkpoint does not fit.
     """
+    _check_room(trainer, recipe, adapters)
     for watcher in trainer.callback_handler.callbacks:
         if type(watcher).__name__ == "TensorBoardCallback":
             watcher.logging_dir = str(recipe.out / "tensorboard")

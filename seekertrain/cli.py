@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -15,8 +15,11 @@ from seekerdata.cli import Changes, Json, Out, user_errors
 from seekerdata.errors import SeekerError
 
 if TYPE_CHECKING:
+    from seekerdata.recipe import Recipe
     from seekertrain.check import Report
     from seekertrain.sft import SftRecipe
+
+Kind = TypeVar("Kind", bound="Recipe")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +44,17 @@ def sft(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
         from seekertrain.sft import train
 
         model = train(_recipe(recipe, changes, out), _tell)
+        if _first():
+            print(f"model: {model}")
+
+
+@app.command()
+def rl(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
+    """Train on rollouts of the `rl` rows of a dataset (GRPO), or go on where a run was stopped."""
+    with user_errors():
+        from seekertrain.rl import RlRecipe, train_rl
+
+        model = train_rl(_load(RlRecipe, recipe, changes, out), _tell)
         if _first():
             print(f"model: {model}")
 
@@ -122,11 +136,16 @@ def _figure(value: Any) -> str:
 
 
 def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "SftRecipe":
-    from seekerdata.recipe import load_recipe
     from seekertrain.sft import SftRecipe
 
+    return _load(SftRecipe, path, changes, out)
+
+
+def _load(kind: type[Kind], path: Path, changes: list[str] | None, out: Path | None) -> Kind:
+    from seekerdata.recipe import load_recipe
+
     try:
-        return load_recipe(SftRecipe, path, [*(changes or ()), *([f"out={json.dumps(str(out))}"] if out else ())])
+        return load_recipe(kind, path, [*(changes or ()), *([f"out={json.dumps(str(out))}"] if out else ())])
     except SeekerError:
         if _first():
             raise

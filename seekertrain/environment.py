@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seekerdata.control import WHOLE, Control
 from seekerdata.errors import ItemError
 from seekerdata.instructions import FORMATS, ROLE, Mode
 from seekerdata.observation import Observation, PromptFrame
@@ -17,7 +16,7 @@ from seekerdata.rollout import Conversation, Reply, RolloutSettings, ending, obs
 from seekerdata.tools import VideoTools, refusal
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Video
-from seekertrain.player import asked
+from seekertrain.player import asked, control_of
 from seekertrain.shared import Pictures
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ class Opening:
     def _opened(self, row: Row, video: Video, marked: list[PromptFrame]) -> Conversation:
         """What the rollouts of a group begin with, made once: they follow each other."""
         if self._latest.get("id") != row["id"]:
-            control = WHOLE if self._settings.mode == "tool" else Control("both", tools=())
-            opened = opening(asked(row), video, marked, self._settings, control)
+            opened = opening(asked(row), video, marked, self._settings, control_of(self._settings))
             self._latest.update(id=row["id"], opened=opened)
         found: Conversation = self._latest["opened"]
         return found

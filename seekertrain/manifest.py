@@ -20,10 +20,13 @@ from seekerdata.workspace import write_atomically
 from seekertrain.parts import parameters
 
 if TYPE_CHECKING:
+    from seekertrain.questions import Questions
+    from seekertrain.rl import RlRecipe
     from seekertrain.rows import Data, Rows
     from seekertrain.sft import SftRecipe
 
 MANIFEST = "manifest.json"
+KINDS = ("sft", "rl")
 PACKAGES = (
     "torch",
     "transformers",
@@ -44,7 +47,7 @@ UNDECISIVE = {
 """Keys of `trainer` that do not decide what is trained: a run may go on with others."""
 
 
-def settings_of(recipe: "SftRecipe") -> dict[str, Any]:
+def settings_of(recipe: "SftRecipe | RlRecipe") -> dict[str, Any]:
     """All that decides what is trained: a folder goes on only with equal settings."""
     facts = recipe.model_dump(mode="json", exclude={"name", "out", "rollouts", "trainer"})
     return facts | {
@@ -52,7 +55,7 @@ def settings_of(recipe: "SftRecipe") -> dict[str, Any]:
     }
 
 
-def finished(recipe: "SftRecipe") -> bool:
+def finished(recipe: "SftRecipe | RlRecipe") -> bool:
     """Whether the run's folder holds this very run, trained to its end.
 
     Raises:
@@ -61,17 +64,19 @@ def finished(recipe: "SftRecipe") -> bool:
     known = _known(recipe.out)
     if known is None:
         return False
+    if known["kind"] != recipe.kind:
+        raise SeekerError(f"{recipe.out} holds a run of {known['kind']}; name another folder with --out")
     before, now = known["settings"], settings_of(recipe)
     if differs := sorted(_differing(before, now)):
         raise SeekerError(f"{recipe.out} holds a run with another {', '.join(differs)}; name another folder with --out")
     return known["finished"] is not None
 
 
-def begin(recipe: "SftRecipe", trainer: Any) -> dict[str, Any]:
+def begin(recipe: "SftRecipe | RlRecipe", trainer: Any) -> dict[str, Any]:
     """The manifest of a run that begins or goes on, written into its folder."""
     rows, held = trainer.rows, trainer.held
     manifest = {
-        "kind": "sft",
+        "kind": recipe.kind,
         "name": recipe.name,
         "recipe": public(recipe.model_dump(mode="json")),
         "settings": settings_of(recipe),
@@ -92,7 +97,7 @@ def begin(recipe: "SftRecipe", trainer: Any) -> dict[str, Any]:
     return manifest
 
 
-def finish(recipe: "SftRecipe", trainer: Any, result: Any, seconds: float) -> None:
+def finish(recipe: "SftRecipe | RlRecipe", trainer: Any, result: Any, seconds: float) -> None:
     """The manifest with what only a finished run knows, and the model's card beside its weights."""
     known = _known(recipe.out)
     assert known is not None, "begin wrote it"
@@ -111,7 +116,10 @@ def finish(recipe: "SftRecipe", trainer: Any, result: Any, seconds: float) -> No
     write_card(recipe.out, known)
 
 
-LAST = ("loss", "eval_loss", "mean_token_accuracy", "eval_mean_token_accuracy", "plays_right", "plays_looked")
+LAST = (
+    *("loss", "eval_loss", "mean_token_accuracy", "eval_mean_token_accuracy", "reward", "eval_reward"),
+    *("tools/call_frequency", "plays_right", "plays_looked"),
+)
 """Logged numbers whose last value the manifest and the card tell."""
 
 
@@ -128,7 +136,7 @@ def write_card(out: Path, manifest: Mapping[str, Any]) -> None:
     write_atomically(out / "model" / "README.md", card.encode())
 
 
-def data_facts(data: "Data", rows: "Rows") -> dict[str, Any]:
+def data_facts(data: "Data", rows: "Rows | Questions") -> dict[str, Any]:
     """Which rows: where from, how many, and a hash of their names in order."""
     return {
         "path": data.path,
@@ -178,7 +186,7 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any], place: str = "
     return found
 
 
-def _commit(rows: "Rows") -> str | None:
+def _commit(rows: "Rows | Questions") -> str | None:
     """The commit of a dataset of the hub, read off the addresses that its files were read from."""
     import re
 
@@ -193,7 +201,7 @@ def _known(out: Path) -> dict[str, Any] | None:
         return None
     except ValueError:
         found = None
-    if not isinstance(found, dict) or found.get("kind") != "sft":
+    if not isinstance(found, dict) or found.get("kind") not in KINDS:
         raise SeekerError(f"{out / MANIFEST}: not a manifest of training; name another folder with --out")
     return found
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from seekerdata.control import WHOLE, Control
 from seekerdata.dataset import messages
 from seekerdata.observation import PromptFrame
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
@@ -152,8 +153,14 @@ async def _play_all(
     plays = []
     for row in rows:
         prompts = [PromptFrame(row["image"], row["frame_time_s"])]
-        plays.append(rollout(policy, asked(row), Video(video_root / row["video_path"]), prompts, settings))
+        video, control = Video(video_root / row["video_path"]), control_of(settings)
+        plays.append(rollout(policy, asked(row), video, prompts, settings, control=control))
     return list(await asyncio.gather(*plays))
+
+
+def control_of(settings: RolloutSettings) -> Control:
+    """Who may not look is shown the marked frame at once."""
+    return WHOLE if settings.mode == "tool" else Control("both", tools=())
 
 
 def asked(row: dict[str, Any]) -> Sample:

@@ -75,13 +75,17 @@ class Rows:
 
     def facts(self) -> dict[str, Any]:
         """Counts for manifest and card."""
-        reasons = Counter(row.code for row in self.left_out)
         return {
             "rows": len(self),
             "shortened": len(self.shortened),
-            "left_out": dict(sorted(reasons.items())),
+            "left_out": counted(self.left_out),
             "tokens": spread(self.lengths),
         }
+
+
+def counted(left_out: Sequence[LeftOut]) -> dict[str, int]:
+    """How many rows were left out, by code."""
+    return dict(sorted(Counter(row.code for row in left_out).items()))
 
 
 def spread(lengths: Sequence[int]) -> dict[str, int]:
@@ -97,17 +101,26 @@ def load(data: Data) -> "Dataset":
     Raises:
         SeekerError: it cannot be found, has no such rows, or other columns.
     """
-    rows, wanted = _config(data, "sft"), features("sft")
-    if missing := [name for name in READ if name not in rows.features]:
-        raise SeekerError(
-            f"{data.path}: its 'sft' rows have no column {', '.join(missing)}; was it built by seekerdata?"
-        )
-    if other := [name for name in READ if rows.features[name] != wanted[name]]:
-        raise SeekerError(f"{data.path}: its 'sft' rows have another kind of {', '.join(other)}; build it again")
-    if len(set(rows["id"])) < len(rows):
-        raise SeekerError(f"{data.path}: two of its 'sft' rows have one id; build it again")
-    rows = rows.select_columns(list(READ))
+    rows = rows_of(data, "sft", READ)
     return rows.select(range(min(data.samples, len(rows)))) if data.samples else rows
+
+
+def rows_of(data: Data, config: str, read: Sequence[str]) -> "Dataset":
+    """All rows of a configuration, the columns `read` of them.
+
+    Raises:
+        SeekerError: it cannot be found, has no such rows, or other columns.
+    """
+    rows, wanted = _config(data, config), features(config)
+    if missing := [name for name in read if name not in rows.features]:
+        raise SeekerError(
+            f"{data.path}: its '{config}' rows have no column {', '.join(missing)}; was it built by seekerdata?"
+        )
+    if other := [name for name in read if rows.features[name] != wanted[name]]:
+        raise SeekerError(f"{data.path}: its '{config}' rows have another kind of {', '.join(other)}; build it again")
+    if len(set(rows["id"])) < len(rows):
+        raise SeekerError(f"{data.path}: two of its '{config}' rows have one id; build it again")
+    return rows.select_columns(list(read))
 
 
 def questions(data: Data, ids: Sequence[str], count: int) -> list[dict[str, Any]]:

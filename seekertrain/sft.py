@@ -6,7 +6,7 @@ Loss on the model's own turns only. The same command again goes on from the last
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -18,6 +18,9 @@ from seekertrain.checkpoints import last_whole, room_for_checkpoints
 from seekertrain.parts import Part
 from seekertrain.rows import Data
 from seekertrain.trainer_settings import OURS_IN_SFT, checked
+
+if TYPE_CHECKING:
+    from seekertrain.rl import RlRecipe
 
 Tell = Callable[[str], None]
 
@@ -72,6 +75,7 @@ class WarmUp(BaseModel):
 class SftRecipe(Recipe):
     """What `seekertrain sft` trains, on what, and how."""
 
+    kind: ClassVar[str] = "sft"
     name: str
     out: Path
     """The run's folder: checkpoints, logs, plays, and at the end `model/`."""
@@ -146,7 +150,7 @@ def train(recipe: SftRecipe, tell: Tell = lambda line: None) -> Path:
         SeekerError: a user's mistake, or a full disk.
     """
     from seekertrain.assembly import assemble, trainer_config
-    from seekertrain.manifest import begin, finish, finished
+    from seekertrain.manifest import finished
 
     began = time.time()
     settings = trainer_config(recipe)
@@ -157,7 +161,24 @@ def train(recipe: SftRecipe, tell: Tell = lambda line: None) -> Path:
     if recipe.warm_up and not finished(recipe.of_warm_up()):
         train(recipe.of_warm_up(), tell)
         settings.distributed_state.wait_for_everyone()
-    trainer = assemble(recipe, settings, tell)
+    return carry_out(recipe, assemble(recipe, settings, tell), tell, began)
+
+
+def carry_out(recipe: "SftRecipe | RlRecipe", trainer: Any, tell: Tell, began: float) -> Path:
+    """Train from the last whole checkpoint on, and leave model, manifest and card; returns the model's folder.
+
+    Args:
+        recipe: of the trainer.
+        trainer: as it was assembled.
+        tell: is told what is passed over and gone on from.
+        began: when the command was started, as `time.time` gives it.
+
+    Raises:
+        SeekerError: a full disk, or a mistake that shows while training.
+    """
+    from seekertrain.manifest import begin, finish
+
+    settings = trainer.args
     if settings.process_index == 0:
         begin(recipe, trainer)
     start = last_whole(recipe.checkpoints, tell)

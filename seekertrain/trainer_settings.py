@@ -40,7 +40,20 @@ OURS_IN_SFT = OURS | dict.fromkeys(
     ),
     "our collator tokenises, masks and pads",
 )
-
+OURS_IN_RL = (
+    OURS
+    | dict.fromkeys(
+        ("log_completions", "log_multimodal", "log_unique_prompts", "num_completions_to_print"),
+        "the run's own log shows rollouts; TRL's cannot hold pictures of tools",
+    )
+    | {
+        "max_tool_calling_iterations": "use the recipe's own 'play.max_rounds'",
+        "generation_kwargs": "tokens that stand for pictures are never sampled; 'turn_tokens' limits a turn",
+        "reward_weights": "use the recipe's own 'rewards'",
+        "chat_template_kwargs": "prompts are those of sft and of evaluation",
+        "shuffle_dataset": "the order depends on the seed alone",
+    }
+)
 
 REPORTS = ("tensorboard", "wandb", "trackio")
 """Where losses may be sent, by the names of the packages."""
