@@ -33,8 +33,9 @@ RecipePath = Annotated[Path, typer.Argument(help="A recipe, such as recipes/sft/
 
 @app.callback()
 def main() -> None:
-    """Forked workers of the data loader are why the tokenizer's own threads stay off."""
+    """Forked workers of the data loader are why the tokenizer's own threads stay off; TRL would warn of its newest."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 
 @app.command()

@@ -104,6 +104,7 @@ class Opening:
         Raises:
             Exception: a mistake in our own code; kept too, because TRL would make words of it.
         """
+        call = call.model_copy(update={"id": f"call_{self.calls + 1}"})  # a reply alone does not know its number
         try:
             observation = observe(self._conversation, self._tools, call, self._settings.max_rounds)
         except ItemError as error:
@@ -136,7 +137,7 @@ class Environment(Opening):
     crop_video.__doc__ = VideoTools.crop_video.__doc__
 
     def _named(self, name: str, **arguments: Any) -> list[dict[str, Any]]:
-        return self._answer(ToolCall(id=f"call_{self.calls + 1}", name=name, arguments=arguments))
+        return self._answer(ToolCall(id="call", name=name, arguments=arguments))
 
 
 class AnyTool(dict[str, Callable[..., Any]]):

@@ -137,3 +137,51 @@ def recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> "
         return load_recipe(SftRecipe, file, changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def grouped(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., Any]":
+    """Makes GRPO trainers of one step over the smallest world's questions; `script` is what the model says instead."""
+
+    def make(rewards: list[Callable[..., Any]], script: list[str] | None = None, play: Row | None = None, **keys: Any):
+        from transformers import AutoModelForImageTextToText
+        from trl import GRPOConfig
+
+        from seekerdata.rollout import RolloutSettings
+        from seekertrain.environment import environment_factory
+        from seekertrain.grpo import GroupTrainer
+        from seekertrain.processor import NEVER_SAID, load_processor
+        from seekertrain.questions import load, playable
+        from seekertrain.rows import Data
+
+        settings = RolloutSettings.model_validate({"overview_fps": 0.2, **(play or {})})
+        values = {"num_generations": 2, "per_device_train_batch_size": 2, "max_steps": 1, "logging_steps": 1}
+        values |= {"max_completion_length": 700, "max_tool_calling_iterations": settings.max_rounds, "use_cpu": True}
+        values |= {"report_to": "none", "save_strategy": "no", "gradient_checkpointing": False, "bf16": False}
+        values |= {"remove_unused_columns": False, "disable_tqdm": True, "temperature": 1.0}
+        processor = load_processor(str(tiny))
+        unsaid = processor.tokenizer.convert_tokens_to_ids(list(NEVER_SAID))
+        values["generation_kwargs"] = {"suppress_tokens": unsaid}
+        config = GRPOConfig(str(tmp_path_factory.mktemp("grpo")), **values | keys)
+        model = AutoModelForImageTextToText.from_pretrained(tiny)
+        if script is not None:
+            model.__class__ = scripted(type(model), script, processor.tokenizer)
+        data = Data(path=str(run / "dataset"))
+        rows = playable(load(data), data, settings.mode)
+        factory = environment_factory(rows.videos, settings)
+        return GroupTrainer(model, config, rows, None, processor, factory, rewards)
+
+    return make
+
+
+def scripted(kind: type, script: list[str], tokenizer: Any) -> type:
+    """A model of this kind that says one line of a script after the other, whatever it is shown."""
+    lines = iter(script)
+
+    class Scripted(kind):  # type: ignore[misc,valid-type]
+        def generate(self, input_ids: Any, **_: Any) -> Any:
+            said = tokenizer(next(lines) + tokenizer.eos_token, return_tensors="pt")["input_ids"]
+            return torch.cat([input_ids, said.expand(len(input_ids), -1)], dim=1)
+
+    Scripted.__name__ = kind.__name__
+    return Scripted
