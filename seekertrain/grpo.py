@@ -59,6 +59,7 @@ class GroupTrainer(GRPOTrainer):
         self.rows, self.held = rows, held
         self.patches = share_patches(processor)
         read_as_played(processor.tokenizer)
+        processor.tokenizer.padding_side = "left"  # TRL pads ids on the left, and where pictures stand as told here
         super().__init__(
             model=model,
             reward_funcs=list(rewards),
@@ -117,7 +118,20 @@ class GroupTrainer(GRPOTrainer):
             trained = said if tool_mask is None else said[torch.tensor(tool_mask[n], dtype=torch.bool)]
             if torch.isin(trained, self._unsaid).any():
                 raise Blind(f"{environment.sample_id}: a token that stands for a picture or a turn would be trained")
-        return made
+        shown = None if images is None else [some or [] for some in images]  # TRL's own forward takes no None
+        return (*made[:6], shown, made[7])
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        """A scored batch, after a look whether pictures are there and stand where their tokens are."""
+        batch = super()._generate_and_score_completions(inputs)
+        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+        stands = ids == self._image_pad_token_id
+        if stands.any():
+            kinds = batch.get("mm_token_type_ids")
+            wrong = stands.any(dim=1) if kinds is None or "pixel_values" not in batch else (stands != kinds).any(dim=1)
+            if names := [e.sample_id for e, bad in zip(self.environments, wrong.tolist(), strict=True) if bad]:
+                raise Blind(f"{', '.join(dict.fromkeys(names))}: the forward would look for pictures at other tokens")
+        return batch
 
     def _check(self, name: str, ids: Ids, pictures: Sequence[Any]) -> None:
         settings = self.processing_class.image_processor
@@ -137,7 +151,9 @@ class GroupTrainer(GRPOTrainer):
         faults = [environment.fault for environment in self.environments]
         faulty = self.accelerator.gather(torch.tensor([fault is not None for fault in faults], device=found.device))
         if faulty.all():
-            raise SeekerError(f"no rollout of this step could be shown: {faults[0]}")
+            raise SeekerError(
+                f"no rollout of this step could be shown: {next((fault for fault in faults if fault), 'on no process')}"
+            )
         mode = "train" if self.model.training else "eval"
         self._metrics[mode]["rollouts/not_shown"].append(float(faulty.float().mean()))
         found[faulty] = torch.nan
