@@ -233,7 +233,7 @@ def test_pictures_stand_where_their_tokens_are_when_nobody_looks(half_broken: An
 def test_a_step_of_which_nothing_can_be_shown_ends_the_run(half_broken: Any, videos: Path) -> None:
     for video in videos.rglob("*.mp4"):
         video.write_bytes(b"no video")
-    with pytest.raises(SeekerError, match="no rollout of this step could be shown: .*mp4"):
+    with pytest.raises(SeekerError, match=r"no rollout of this step could be shown: .*mp4"):
         half_broken.train()
 
 

@@ -1,0 +1,124 @@
+"""rl: a run of two steps from its recipe to a model that loads, a kill in between, and what a user gets wrong."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seekerdata.errors import SeekerError
+from seekerdata.recipe import load_recipe
+from seekertrain.assembly import assemble_rl, rl_config
+from seekertrain.processor import NEVER_SAID
+from seekertrain.rl import RlRecipe, train_rl
+
+Make = Callable[..., RlRecipe]
+
+
+@pytest.fixture(scope="session")
+def rl_recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Makes recipes of two steps on the smallest world; keys are dotted, as in `--set`."""
+    trainer = {"max_steps": 2, "num_generations": 2, "per_device_train_batch_size": 2, "max_completion_length": 30}
+    trainer |= {"logging_steps": 1, "save_steps": 1, "use_cpu": True, "gradient_checkpointing": False}
+    values = {"name": "small", "model": str(tiny), "data": str(run / "dataset"), "play": {"overview_fps": 0.2}}
+
+    def make(out: Path, *changes: str) -> RlRecipe:
+        file = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+        file.write_text(yaml.safe_dump(values | {"out": str(out), "trainer": trainer}))
+        return load_recipe(RlRecipe, file, changes)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def trained(rl_recipe: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run."""
+    out = tmp_path_factory.mktemp("rl") / "run"
+    assert train_rl(rl_recipe(out, "trainer.beta=0.01")) == out / "model"
+    return out
+
+
+def steps(out: Path) -> list[tuple[float, ...]]:
+    """What is logged of every step and does not depend on the clock."""
+    logged = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    keys = ("step", "loss", "grad_norm", "reward", "entropy", "kl", "completions/mean_length")
+    return [tuple(entry[key] for key in keys) for entry in logged if "loss" in entry]
+
+
+def test_a_run_leaves_all_that_shows_what_it_was(trained: Path) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    manifest = json.loads((trained / "manifest.json").read_text())
+    assert manifest["kind"] == "rl" and manifest["finished"] and manifest["steps"] == 2
+    assert manifest["data"]["rows"] == 3 and manifest["data"]["left_out"] == {}
+    assert "reward" in manifest["last"]
+    card = (trained / "model" / "README.md").read_text()
+    assert "seekertrain rl" in card and "GRPO" in card and "overview_fps: 0.2" in card
+    assert [step for step, *_ in steps(trained)] == [1, 2]
+    AutoModelForImageTextToText.from_pretrained(trained / "model")
+
+
+def test_a_killed_run_goes_on_with_the_same_numbers(trained: Path, rl_recipe: Make, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(trained / "checkpoints", out / "checkpoints")
+    shutil.rmtree(out / "checkpoints" / "checkpoint-2")
+    told: list[str] = []
+    train_rl(rl_recipe(out, "trainer.beta=0.01"), told.append)
+    assert any(line.endswith("checkpoint-1") for line in told)
+    assert steps(out) == steps(trained)
+
+
+def test_a_finished_run_is_not_trained_again_and_its_folder_is_no_other_runs(trained: Path, rl_recipe: Make) -> None:
+    told: list[str] = []
+    train_rl(rl_recipe(trained, "trainer.beta=0.01"), told.append)
+    assert "finished" in told[0]
+    with pytest.raises(SeekerError, match=r"another trainer\.beta; name another folder"):
+        train_rl(rl_recipe(trained))
+
+
+def test_no_backend_samples_what_stands_for_a_picture_and_turns_are_limited(rl_recipe: Make, tmp_path: Path) -> None:
+    recipe = rl_recipe(tmp_path, "turn_tokens=12", "play.max_rounds=3")
+    trainer = assemble_rl(recipe, rl_config(recipe), lambda line: None)
+    unsaid = trainer.processing_class.tokenizer.convert_tokens_to_ids(list(NEVER_SAID))
+    assert trainer.generation_config.suppress_tokens == unsaid
+    assert trainer.generation_config.max_new_tokens == 12
+    assert trainer.max_tool_calling_iterations == 3 and not trainer.log_completions
+
+
+def test_a_run_without_tools_and_with_adapters(rl_recipe: Make, tmp_path: Path) -> None:
+    changes = ("play.mode=reasoning", "lora={r: 4}", "freeze=[vision]", "trainer.max_steps=1")
+    train_rl(rl_recipe(tmp_path / "run", *changes))
+    assert json.loads((tmp_path / "run" / "model" / "adapter_config.json").read_text())["r"] == 4
+    logged = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
+    assert "tools/call_frequency" not in logged and logged["rollouts/not_shown"] == 0
+
+
+def test_videos_that_are_not_there_are_left_out_or_end_the_run(rl_recipe: Make, run: Path, tmp_path: Path) -> None:
+    with pytest.raises(SeekerError, match="none of 3 rows can be played, the first: .*no such video"):
+        train_rl(rl_recipe(tmp_path / "run", f"data.video_root={tmp_path}"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("trainer.learning_rat=1", "trainer.learning_rat: unknown key, did you mean 'learning_rate'?"),
+        ("trainer.log_completions=true", "log_completions is not for a recipe to set here: the run's own log"),
+        ("trainer.max_tool_calling_iterations=3", "use the recipe's own 'play.max_rounds'"),
+        ("play.max_tokens=100", "play.max_tokens counts a model's API; use trainer.max_completion_length"),
+        ("rollouts={play: {overview_fps: 2}}", "rollouts.play: held-out rows are played as all others"),
+        ("rollouts.every=5", "rollouts play held-out rows; give held_out or held_out_share"),
+        ("turn_tokens=0", "turn_tokens: Input should be greater than or equal to 1"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_said_at_once(rl_recipe: Make, tmp_path: Path, change: str, said: str) -> None:
+    with pytest.raises(SeekerError) as caught:
+        rl_recipe(tmp_path, change)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_trl_refuses_is_the_recipes_mistake(rl_recipe: Make, tmp_path: Path) -> None:
+    with pytest.raises(SeekerError, match="^trainer: .*num_generations") as caught:
+        train_rl(rl_recipe(tmp_path / "run", "trainer.num_generations=3"))
+    assert "\n" not in str(caught.value)
