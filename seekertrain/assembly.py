@@ -94,7 +94,7 @@ def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
     from seekertrain.rewards import reward_functions
 
     processor = load_processor(recipe.model.path, recipe.model.revision)
-    rows, held = prepare_rl(recipe)
+    rows, held = prepare_rl(recipe, tell)
     if settings.process_index == 0:
         _write_left_out(recipe, rows)
         tell(f"{len(rows)} questions" + _told(rows.facts()["left_out"]))
@@ -113,16 +113,18 @@ def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
     return trainer
 
 
-def prepare_rl(recipe: "RlRecipe") -> "tuple[Questions, Questions | None]":
+def prepare_rl(recipe: "RlRecipe", tell: "Tell") -> "tuple[Questions, Questions | None]":
     """The questions to play and those held out.
 
     Raises:
         SeekerError: there are none, or a row is in both.
     """
     from seekertrain.questions import load as load_questions
-    from seekertrain.questions import playable
+    from seekertrain.questions import other_opening, playable
 
     data, held = load_questions(recipe.data), None
+    if other := other_opening(data, recipe.play):
+        tell(other)
     if recipe.held_out_share:
         data, held = parted(data, recipe.held_out_share)
     elif recipe.held_out:

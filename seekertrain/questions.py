@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from seekerdata.errors import SeekerError
 from seekerdata.instructions import Mode
+from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import tool_schemas
 from seekertrain.environment import begun
 from seekertrain.rows import Data, LeftOut, counted, rows_of
@@ -46,6 +47,17 @@ def load(data: Data) -> "Dataset":
     """
     rows = rows_of(data, "rl", READ)
     return rows.select(range(min(data.samples, len(rows)))) if data.samples else rows
+
+
+def other_opening(rows: "Dataset", play: RolloutSettings) -> str:
+    """Whether a play shows other frames first than the first row was made with; empty if it does not."""
+    row = rows.select_columns(["id", "prompt", "video_duration_s"])[0]
+    made = [block["max_pixels"] for turn in row["prompt"] for block in turn["content"] if block["type"] == "image"]
+    shown = [play.max_pixels] * play.overview_frames(row["video_duration_s"])
+    if made == shown:
+        return ""
+    made_of, shown_of = (f"{len(sizes)} frames of {next(iter(sizes), 0):,} pixels" for sizes in (made, shown))
+    return f"play shows {shown_of} first, and {row['id']} was made with {made_of}: a model of its sft rows saw those"
 
 
 def playable(rows: "Dataset", data: Data, mode: Mode) -> Questions:

@@ -10,9 +10,12 @@ import yaml
 
 from seekerdata.errors import SeekerError
 from seekerdata.recipe import load_recipe
-from seekertrain.assembly import assemble_rl, rl_config
+from seekertrain.assembly import assemble_rl, prepare_rl, rl_config
 from seekertrain.processor import NEVER_SAID
 from seekertrain.rl import RlRecipe, train_rl
+
+ROOT = Path(__file__).parent.parent.parent
+RECIPES = sorted((ROOT / "recipes" / "rl").glob("*.yaml"))
 
 Make = Callable[..., RlRecipe]
 
@@ -96,7 +99,7 @@ def test_a_run_without_tools_and_with_adapters(rl_recipe: Make, tmp_path: Path) 
 
 
 def test_videos_that_are_not_there_are_left_out_or_end_the_run(rl_recipe: Make, run: Path, tmp_path: Path) -> None:
-    with pytest.raises(SeekerError, match="none of 3 rows can be played, the first: .*no such video"):
+    with pytest.raises(SeekerError, match=r"none of 3 rows can be played, the first: .*no such video"):
         train_rl(rl_recipe(tmp_path / "run", f"data.video_root={tmp_path}"))
 
 
@@ -119,6 +122,21 @@ def test_mistakes_in_a_recipe_are_said_at_once(rl_recipe: Make, tmp_path: Path, 
 
 
 def test_what_trl_refuses_is_the_recipes_mistake(rl_recipe: Make, tmp_path: Path) -> None:
-    with pytest.raises(SeekerError, match="^trainer: .*num_generations") as caught:
+    with pytest.raises(SeekerError, match=r"^trainer: .*num_generations") as caught:
         train_rl(rl_recipe(tmp_path / "run", "trainer.num_generations=3"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_play_that_shows_other_frames_than_the_rows_were_made_with_is_told(rl_recipe: Make, tmp_path: Path) -> None:
+    told: list[str] = []
+    prepare_rl(rl_recipe(tmp_path), told.append)
+    assert told and told[0].startswith("play shows 2 frames of 112,896 pixels first, and world-")
+    assert "was made with 10 frames of" in told[0]
+    prepare_rl(rl_recipe(tmp_path, "play.overview_fps=1.0"), told.append)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=[path.stem for path in RECIPES])
+def test_recipe_loads_and_says_its_command(path: Path) -> None:
+    assert path.read_text().startswith(f"# seekertrain rl {path.relative_to(ROOT)}")
+    assert load_recipe(RlRecipe, path).name == path.stem

@@ -27,7 +27,7 @@ def test_help_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == ""
     shown = CliRunner().invoke(app, ["--help"])
-    assert shown.exit_code == 0 and all(verb in shown.stdout for verb in ("sft", "check", "init-tiny"))
+    assert shown.exit_code == 0 and all(verb in shown.stdout for verb in ("sft", "rl", "check", "init-tiny"))
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
