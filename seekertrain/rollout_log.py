@@ -132,7 +132,11 @@ def _exhibit(rolled: Rolled, look: Callable[[Image], PIL.Image.Image], marked: P
         marked=marked,
         state=answer_state(trajectory),
         note=_worth(rolled),
-        groups={"group": str(rolled.group), "advantage": "none" if advantage == 0 else side},
+        groups={
+            "group": str(rolled.group),
+            "reward": _figure(rolled.reward),
+            "advantage": "none" if advantage == 0 else side,
+        },
     )
 
 
