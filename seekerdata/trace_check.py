@@ -26,7 +26,7 @@ class Spoken(NamedTuple):
 def trace_fault(trajectory: Trajectory, max_tool_errors: int) -> str:
     """The first fault of a trajectory that training should imitate; begins with `bad_format`, `early_time` or
     `tool_errors`."""
-    if fault := format_of(trajectory):
+    if fault := format_of(trajectory.turns):
         return f"bad_format: {fault}"
     turns = (Spoken(t.role, t.text, [v for c in t.tool_calls for v in c.arguments.values()]) for t in trajectory.turns)
     if fault := early_time(turns):
@@ -35,10 +35,10 @@ def trace_fault(trajectory: Trajectory, max_tool_errors: int) -> str:
     return f"tool_errors: {errors}, at most {max_tool_errors}" if errors > max_tool_errors else ""
 
 
-def format_of(trajectory: Trajectory) -> str:
+def format_of(turns: Sequence[Turn]) -> str:
     """The model's turns, read as one, are `think (tool_call think)* answer`: each opens with its thought, two calls
     never share a turn, and nothing follows the one answer. Source: VideoSeeker's format reward."""
-    said = [turn for turn in trajectory.turns if turn.role == "assistant"]
+    said = [turn for turn in turns if turn.role == "assistant"]
     for number, turn in enumerate(said, start=1):
         if not turn.text.lstrip().lower().startswith("<think>"):
             return f"turn {number} does not open with a thought"

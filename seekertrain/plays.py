@@ -4,23 +4,23 @@ Each time leaves `rollouts/step-<n>.jsonl` and the page of those plays. Importin
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import PIL.Image
 from transformers import Trainer, TrainerCallback
 
 from seekerdata.errors import ItemError
 from seekerdata.exhibit import Exhibit
 from seekerdata.grade import grade_by_rule
-from seekerdata.observation import PromptFrame, materialise
+from seekerdata.observation import PromptFrame
 from seekerdata.page import write_page
 from seekerdata.sample import DIMENSIONS
-from seekerdata.trajectory import Image, Trajectory
+from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
 from seekerdata.visual_prompt import VisualPrompt
 from seekerdata.workspace import write_atomically
+from seekertrain.rollout_log import looker
 
 if TYPE_CHECKING:
     from seekertrain.sft import Rollouts, Tell
@@ -110,7 +110,7 @@ class Plays(TrainerCallback):
 
     def _exhibit(self, row: Row, sample: Any, play: Trajectory) -> Exhibit:
         video = Video(self.videos / row["video_path"])
-        look = _looker(play, video, PromptFrame(row["image"], row["frame_time_s"]))
+        look = looker(play.images, video, {"prompt_1": PromptFrame(row["image"], row["frame_time_s"])})
         sample = sample.model_copy(update={"visual_prompts": (_mark(row),)})
         return Exhibit(sample=sample, trajectory=play, picture=look, marked=row["image"], raw=row["raw_image"])
 
@@ -119,18 +119,6 @@ def _mark(row: Row) -> VisualPrompt:
     """What the page tells of a row's mark; its pictures are the row's own."""
     facts = {key: row[key] for key in ("shape", "colour", "phrase", "box_xyxy")}
     return VisualPrompt(**facts, time_s=row["frame_time_s"], mask=None, image="", raw_image="")
-
-
-def _looker(play: Trajectory, video: Video, prompt: PromptFrame) -> Callable[[Image], PIL.Image.Image]:
-    """Gives a play's pictures by reference, all decoded when the first is asked for."""
-    pictures: dict[Image, PIL.Image.Image] = {}
-
-    def look(image: Image) -> PIL.Image.Image:
-        if not pictures:
-            pictures.update(zip(play.images, materialise(play.images, video, {"prompt_1": prompt}), strict=True))
-        return pictures[image]
-
-    return look
 
 
 def _line(play: Trajectory, sample: Any) -> str:

@@ -6,7 +6,7 @@ Importing this file loads transformers.
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Bar(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if self._task is None or not logs:
             return
-        told = "  ".join(f"{name} {_figure(logs[key])}" for key, name in SHOWN.items() if key in logs)
+        told = "  ".join(f"{name} {_figure(logs[key])}" for key, name in SHOWN.items() if logs.get(key) is not None)
         self._progress.update(self._task, told=told)
         if told and not self._live:
             self._console.print(f"step {state.global_step}/{state.max_steps}  {told}")
@@ -58,6 +58,9 @@ SHOWN = {
     "learning_rate": "rate",
     "grad_norm": "norm",
     "train_tokens_per_second": "tokens/s",
+    "reward": "reward",
+    "tools/call_frequency": "calls",
+    "frac_reward_zero_std": "flat groups",
     "plays_right": "right",
     "plays_looked": "looked",
 }
@@ -65,10 +68,18 @@ SHOWN = {
 
 
 class Curve(TrainerCallback):
-    """Writes `log.jsonl` and `loss.png` of a run's folder at every save, measurement and play, and at the end."""
+    """Writes `log.jsonl` and a picture of it into a run's folder at every save, measurement and play, and at the end.
 
-    def __init__(self, out: Path) -> None:
-        self.out = out
+    Args:
+        out: the run's folder.
+        picture: file name of the picture.
+        drawn: makes its PNG of a trainer's `log_history`; None draws the loss.
+    """
+
+    def __init__(
+        self, out: Path, picture: str = "loss.png", drawn: Callable[[Sequence[dict[str, Any]]], bytes] | None = None
+    ) -> None:
+        self.out, self.picture, self.drawn = out, picture, drawn or curve
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.write(state)
@@ -85,7 +96,7 @@ class Curve(TrainerCallback):
             return
         lines = (json.dumps(entry) + "\n" for entry in state.log_history)
         write_atomically(self.out / "log.jsonl", (line.encode() for line in lines))
-        write_atomically(self.out / "loss.png", curve(state.log_history))
+        write_atomically(self.out / self.picture, self.drawn(state.log_history))
 
 
 def curve(history: Sequence[dict[str, Any]]) -> bytes:
@@ -117,8 +128,9 @@ def curve(history: Sequence[dict[str, Any]]) -> bytes:
 
 
 def points(history: Sequence[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:
-    """Steps and values of one logged number, without those that are no number."""
-    found = [(entry["step"], float(entry[key])) for entry in history if key in entry and math.isfinite(entry[key])]
+    """Steps and values of one logged number, without those that are no number; TRL logs None for such."""
+    logged = [(entry["step"], entry[key]) for entry in history if entry.get(key) is not None]
+    found = [(step, float(value)) for step, value in logged if math.isfinite(value)]
     return [step for step, _ in found], [value for _, value in found]
 
 

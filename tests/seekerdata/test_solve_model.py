@@ -307,7 +307,7 @@ THOUGHT, END = "<think>a</think>", "<think>a</think><answer>B</answer>"
 
 @pytest.mark.parametrize("good", [(END,), ((THOUGHT, 1), END), ((THOUGHT, 1), (f"{THOUGHT} So.", 1), f" {END}\n")])
 def test_the_papers_format(good: tuple) -> None:
-    assert format_of(trace(*good)) == ""
+    assert format_of(trace(*good).turns) == ""
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_the_papers_format(good: tuple) -> None:
     ],
 )
 def test_other_forms_are_named(bad: tuple) -> None:
-    assert format_of(trace(*bad)) != "" and trace_fault(trace(*bad), 9).startswith("bad_format: ")
+    assert format_of(trace(*bad).turns) != "" and trace_fault(trace(*bad), 9).startswith("bad_format: ")
 
 
 @pytest.mark.parametrize(
