@@ -92,6 +92,8 @@ def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
     from seekertrain.grpo import GroupTrainer
     from seekertrain.processor import NEVER_SAID, load_processor
     from seekertrain.rewards import reward_functions
+    from seekertrain.rollout_log import Rolled, RolloutLog
+    from seekertrain.watch import Watch
 
     processor = load_processor(recipe.model.path, recipe.model.revision)
     rows, held = prepare_rl(recipe, tell)
@@ -106,9 +108,16 @@ def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
         settings.generation_kwargs["max_tokens" if settings.use_vllm else "max_new_tokens"] = recipe.turn_tokens
     rewards, settings.reward_weights = reward_functions(recipe.rewards)
     model, adapters = _to_train(recipe, recipe.model)
-    watching = _watching(recipe, held.data["id"] if held else (), processor, tell)
+    log, watch = RolloutLog(recipe.out, rows.videos, recipe.record_every), Watch(recipe.alarm, tell)
+    watching = [*_watching(recipe, held.data["id"] if held else (), processor, tell), watch]
+
+    def seen(step: int, rolled: Sequence[Rolled]) -> None:
+        watch.seen(rolled)
+        if settings.process_index == 0:
+            log.record(step, rolled)
+
     factory = environment_factory(rows.videos, recipe.play)
-    trainer = GroupTrainer(model, settings, rows, held, processor, factory, rewards, adapters, watching)
+    trainer = GroupTrainer(model, settings, rows, held, processor, factory, rewards, adapters, watching, seen)
     _join(trainer, recipe, adapters)
     return trainer
 
@@ -231,8 +240,10 @@ def _watching(recipe: "SftRecipe | RlRecipe", held: Sequence[str], processor: An
     """What shows how it goes: bar, curve, and plays of held-out rows."""
     from seekertrain.plays import Plays
     from seekertrain.progress import Bar, Curve
+    from seekertrain.rl_curves import rl_curves
 
-    watching: list[Any] = [Bar(), Curve(recipe.out)]
+    picture = Curve(recipe.out, "curves.png", rl_curves) if recipe.kind == "rl" else Curve(recipe.out)
+    watching: list[Any] = [Bar(), picture]
     if recipe.rollouts.every and held:
         data = recipe.held_out or recipe.data
         rows = questions(data, held, recipe.rollouts.samples)

@@ -12,9 +12,12 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
 from seekerdata.errors import SeekerError
-from seekertrain.environment import AnyTool, Opening, read_as_played
+from seekerdata.observation import PromptFrame
+from seekertrain.environment import AnyTool, Opening, read_as_played, trajectory
 from seekertrain.patches import grid_of
+from seekertrain.player import asked
 from seekertrain.processor import NEVER_SAID
+from seekertrain.rollout_log import Rolled
 from seekertrain.shared import share_patches
 
 if TYPE_CHECKING:
@@ -39,7 +42,8 @@ class GroupTrainer(GRPOTrainer):
         factory: makes environments.
         rewards: reward functions.
         peft_config: of adapters; None trains the weights.
-        callbacks: what watches.
+        callbacks: what watches; one that has `stopped` ended the run.
+        seen: is given the number of each step and this process's rollouts for it.
     """
 
     environments: "list[Opening]"
@@ -55,8 +59,9 @@ class GroupTrainer(GRPOTrainer):
         rewards: Sequence[Callable[..., Any]],
         peft_config: Any = None,
         callbacks: Sequence[TrainerCallback] = (),
+        seen: Callable[[int, Sequence[Rolled]], None] = lambda step, rolled: None,
     ) -> None:
-        self.rows, self.held = rows, held
+        self.rows, self.held, self.seen = rows, held, seen
         self.patches = share_patches(processor)
         read_as_played(processor.tokenizer)
         processor.tokenizer.padding_side = "left"  # TRL pads ids on the left, and where pictures stand as told here
@@ -76,6 +81,18 @@ class GroupTrainer(GRPOTrainer):
 
     def _send_telemetry(self) -> None:
         """TRL would report that somebody trains; nothing needs the network that the user did not name."""
+
+    def train(self, *arguments: Any, **settings: Any) -> Any:
+        """Train to the last step.
+
+        Raises:
+            SeekerError: what watches ended the run before.
+        """
+        result = super().train(*arguments, **settings)
+        for watcher in self.callback_handler.callbacks:
+            if why := getattr(watcher, "stopped", None):
+                raise SeekerError(f"stopped at step {self.state.global_step}: {why}")
+        return result
 
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
@@ -131,7 +148,28 @@ class GroupTrainer(GRPOTrainer):
             wrong = stands.any(dim=1) if kinds is None or "pixel_values" not in batch else (stands != kinds).any(dim=1)
             if names := [e.sample_id for e, bad in zip(self.environments, wrong.tolist(), strict=True) if bad]:
                 raise Blind(f"{', '.join(dict.fromkeys(names))}: the forward would look for pictures at other tokens")
+        if self.model.training:
+            self.seen(self.state.global_step + 1, self._rolled(inputs, batch["advantages"].tolist()))
         return batch
+
+    def _rolled(self, inputs: Any, advantages: Sequence[float]) -> list[Rolled]:
+        """This process's rollouts of a step and what each was worth; one without a reward had no advantage."""
+        first = self.accelerator.process_index * len(inputs)
+        found = []
+        for n, (row, environment) in enumerate(zip(inputs, self.environments, strict=True)):
+            parts = self._parts[first + n]
+            worth = None if parts.isnan().all() else float((parts * self.reward_weights.to(parts.device)).nansum())
+            rolled = Rolled(
+                sample=asked(row),
+                trajectory=trajectory(environment, self._completions[n]),
+                rewards=dict(zip(self.reward_func_names, parts.tolist(), strict=True)),
+                reward=worth,
+                advantage=None if worth is None else advantages[n],
+                group=(first + n) // self.num_generations,
+                prompts=(PromptFrame(row["marked"], row["frame_time_s"]),),
+            )
+            found.append(rolled)
+        return found
 
     def _check(self, name: str, ids: Ids, pictures: Sequence[Any]) -> None:
         settings = self.processing_class.image_processor
@@ -157,4 +195,5 @@ class GroupTrainer(GRPOTrainer):
         mode = "train" if self.model.training else "eval"
         self._metrics[mode]["rollouts/not_shown"].append(float(faulty.float().mean()))
         found[faulty] = torch.nan
+        self._parts, self._completions = found, completions
         return found

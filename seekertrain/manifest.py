@@ -45,11 +45,13 @@ UNDECISIVE = {
     *("per_device_eval_batch_size", "push_to_hub", "hub_model_id", "hub_token", "hub_strategy", "hub_private_repo"),
 }
 """Keys of `trainer` that do not decide what is trained: a run may go on with others."""
+UNTRAINED = {"name", "out", "rollouts", "record_every", "alarm", "trainer"}
+"""Keys of a recipe that decide nothing either; of `trainer` some do."""
 
 
 def settings_of(recipe: "SftRecipe | RlRecipe") -> dict[str, Any]:
     """All that decides what is trained: a folder goes on only with equal settings."""
-    facts = recipe.model_dump(mode="json", exclude={"name", "out", "rollouts", "trainer"})
+    facts = recipe.model_dump(mode="json", exclude=UNTRAINED)
     return facts | {
         "trainer": {k: v for k, v in recipe.model_dump(mode="json")["trainer"].items() if k not in UNDECISIVE}
     }
@@ -131,8 +133,9 @@ def write_card(out: Path, manifest: Mapping[str, Any]) -> None:
     card = template("model.md.jinja").render(
         m=_without_folders(manifest), recipe=recipe, base=None if Path(base).exists() else base
     )
-    if (out / "loss.png").exists():
-        write_atomically(out / "model" / "loss.png", (out / "loss.png").read_bytes())
+    for name in ("loss.png", "curves.png"):
+        if (out / name).exists():
+            write_atomically(out / "model" / name, (out / name).read_bytes())
     write_atomically(out / "model" / "README.md", card.encode())
 
 

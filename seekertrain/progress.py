@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from seekerdata.workspace import write_atomically
 
+Draw = Callable[[Sequence[dict[str, Any]]], bytes]
 BLUE, ORANGE, GREEN = "#0b6e75", "#e8930c", "#1c7c43"
 
 

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from seekerdata.plugin import spelled_out
 from seekerdata.recipe import Recipe
 from seekerdata.rollout import RolloutSettings
+from seekertrain.alarm import AlarmSettings
 from seekertrain.parts import Part
 from seekertrain.rewards import RewardSettings
 from seekertrain.rows import Data
@@ -44,6 +45,10 @@ class RlRecipe(Recipe):
     """Settings of peft's LoraConfig; None trains the weights themselves."""
     rollouts: Rollouts = Rollouts()
     """Plays of held-out questions, greedy; they are shown what `play` says."""
+    record_every: int = Field(default=10, ge=0)
+    """Steps between records of what is trained on, `rollouts/train-*.jsonl` and their pages; 0: none."""
+    alarm: AlarmSettings = AlarmSettings()
+    """What ends a run that goes wrong, and what is only told."""
     trainer: dict[str, Any] = Field(default_factory=dict)
     """Keys of TRL's GRPOConfig, apart from those that are ours."""
 
@@ -87,7 +92,7 @@ def train_rl(recipe: RlRecipe, tell: Tell = lambda line: None) -> Path:
         tell: is told in lines what is left out, passed over and gone on from; called by the first process only.
 
     Raises:
-        SeekerError: a user's mistake, a full disk, or a step none of whose videos can be shown.
+        SeekerError: a user's mistake, a full disk, the alarm's end, or a step none of whose videos can be shown.
     """
     from seekertrain.assembly import assemble_rl, rl_config
     from seekertrain.manifest import finished
