@@ -13,6 +13,7 @@ from seekerdata.recipe import load_recipe
 from seekertrain.assembly import assemble_rl, prepare_rl, rl_config
 from seekertrain.processor import NEVER_SAID
 from seekertrain.rl import RlRecipe, train_rl
+from seekertrain.sft import carry_out
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = sorted((ROOT / "recipes" / "rl").glob("*.yaml"))
@@ -140,3 +141,23 @@ def test_a_play_that_shows_other_frames_than_the_rows_were_made_with_is_told(rl_
 def test_recipe_loads_and_says_its_command(path: Path) -> None:
     assert path.read_text().startswith(f"# seekertrain rl {path.relative_to(ROOT)}")
     assert load_recipe(RlRecipe, path).name == path.stem
+
+
+def test_a_run_is_watched(rl_recipe: Make, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train_rl(rl_recipe(out, "record_every=1"))
+    lines = [json.loads(line) for line in (out / "rollouts" / "train-000001.jsonl").read_text().splitlines()]
+    assert len(lines) == 2 and (out / "rollouts" / "train-000002.html").exists()
+    assert (out / "curves.png").exists() and not (out / "loss.png").exists()
+    assert "curves.png" in (out / "model" / "README.md").read_text()
+
+
+def test_what_the_alarm_ended_is_not_finished(rl_recipe: Make, tmp_path: Path) -> None:
+    recipe = rl_recipe(tmp_path / "run")
+    trainer = assemble_rl(recipe, rl_config(recipe), lambda line: None)
+    (watch,) = [one for one in trainer.callback_handler.callbacks if type(one).__name__ == "Watch"]
+    watch.stopped = "tool use collapsed"
+    with pytest.raises(SeekerError, match=r"^stopped at step 2: tool use collapsed$"):
+        carry_out(recipe, trainer, lambda line: None, 0.0)
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["finished"] is None
+    assert not (tmp_path / "run" / "model").exists()
