@@ -97,6 +97,8 @@ def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
 
     processor = load_processor(recipe.model.path, recipe.model.revision)
     rows, held = prepare_rl(recipe, tell)
+    if held and held.videos != rows.videos and settings.eval_strategy != "no":
+        raise SeekerError("trainer.eval_strategy: held_out has videos of its own; let 'rollouts' play them instead")
     if settings.process_index == 0:
         _write_left_out(recipe, rows)
         tell(f"{len(rows)} questions" + _told(rows.facts()["left_out"]))

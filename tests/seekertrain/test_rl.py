@@ -104,6 +104,16 @@ def test_videos_that_are_not_there_are_left_out_or_end_the_run(rl_recipe: Make, 
         train_rl(rl_recipe(tmp_path / "run", f"data.video_root={tmp_path}"))
 
 
+def test_rewards_are_not_measured_on_videos_of_another_folder(
+    rl_recipe: Make, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(run / "videos", tmp_path / "videos")
+    monkeypatch.setattr("seekertrain.assembly.check_apart", lambda data, held: None)
+    changes = (f"held_out={{path: {run}/dataset, video_root: {tmp_path}/videos}}", "trainer.eval_strategy=steps")
+    with pytest.raises(SeekerError, match=r"^trainer\.eval_strategy: held_out has videos of its own"):
+        train_rl(rl_recipe(tmp_path / "run", *changes))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
