@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NO_ROOM = "there is no room for more frames; answer now"
 """Told to a model whose look would show more frames than a play may."""
+CUT = "cut"
+"""Key of a message whose reply was cut off before its end: it calls nothing and answers nothing."""
 NOT_SHOWN = "the video cannot be read"
 """Told to a model whose look met a fault of the video; the rollout is then left out of its group."""
 
@@ -178,7 +180,7 @@ def begun(mode: Mode) -> list[dict[str, Any]]:
 def read_as_played(tokenizer: "PreTrainedTokenizerBase") -> None:
     """Let a tokenizer read a reply, which TRL asks it to, as synthesis and evaluation read it.
 
-    What is no valid call stays a call, with its fault; a turn that was cut before its end calls nothing.
+    What is no valid call stays a call, with its fault; a turn that was cut before its end calls and answers nothing.
     """
     stock = type(tokenizer)
 
@@ -186,7 +188,7 @@ def read_as_played(tokenizer: "PreTrainedTokenizerBase") -> None:
         def parse_response(self, response: list[int], *_: Any, **__: Any) -> dict[str, Any]:
             text = self.decode(response, skip_special_tokens=True).strip()
             if not response or response[-1] != self.eos_token_id:
-                return {"role": "assistant", "content": text}
+                return {"role": "assistant", "content": text, CUT: True}
             turn = read_reply(Reply(text), 0)
             said: dict[str, Any] = {"role": "assistant", "content": turn.text}
             return said | ({"tool_calls": [_called(call) for call in turn.tool_calls]} if turn.tool_calls else {})
@@ -222,6 +224,7 @@ def trajectory(environment: Opening, completion: list[dict[str, Any]]) -> Trajec
         last = Turn(role="assistant", content=content, tool_calls=tuple(numbered))
         played.append(last)
     too_long = next(shown, None) is not None or completion[-1]["role"] == "tool"
+    too_long = too_long or bool(completion[-1].get(CUT))
     stop, answer = ending(last, StopReason.TOO_LONG if too_long else None)
     return Trajectory(sample_id=environment.sample_id, policy="trained", turns=tuple(played), stop=stop, answer=answer)
 

@@ -183,7 +183,7 @@ class GroupTrainer(GRPOTrainer):
         """Rewards of all processes; a rollout whose video could not be shown has none and is left out of its group.
 
         Raises:
-            SeekerError: none could be shown.
+            SeekerError: none could be shown, or no judge could be asked about any.
         """
         found = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         faults = [environment.fault for environment in self.environments]
@@ -195,5 +195,7 @@ class GroupTrainer(GRPOTrainer):
         mode = "train" if self.model.training else "eval"
         self._metrics[mode]["rollouts/not_shown"].append(float(faulty.float().mean()))
         found[faulty] = torch.nan
+        if found.isnan().all():
+            raise SeekerError("no rollout of this step could be scored: the judge failed on every one")
         self._parts, self._completions = found, completions
         return found

@@ -15,6 +15,7 @@ from seekerdata.judge import Judge
 from seekerdata.models import ModelRole
 from seekerdata.reward import accuracy_by_rule, answer_of, format_reward, parsimony, zoom_bonus
 from seekerdata.trajectory import Text, ToolCall, Turn
+from seekertrain.environment import CUT
 
 Message = dict[str, Any]
 Parts = dict[str, float]
@@ -122,8 +123,8 @@ class _Scores:
         """The parts of one rollout, or why it cannot be scored."""
         if environment.fault is not None:
             return f"not shown: {environment.fault}"
-        turns = turns_of(completion)
-        answer = answer_of(turns)
+        turns, cut = turns_of(completion), bool(completion[-1].get(CUT))
+        answer = "" if cut else answer_of(turns)
         choices = tuple(options or ()) if task == "multiple_choice" else ()
         accuracy = accuracy_by_rule(answer, gold, choices)
         if self.settings.judge and answer and not choices and accuracy < 1.0:
@@ -133,7 +134,7 @@ class _Scores:
                 return f"{error.code}: {error.message}"
         return {
             "accuracy": accuracy,
-            "format": format_reward(turns),
+            "format": 0.0 if cut else format_reward(turns),
             "parsimony": parsimony(environment.calls, self.settings.parsimony_lambda),
             "zoom": zoom_bonus(accuracy, environment.calls - environment.refused),
         }

@@ -72,6 +72,8 @@ class RlRecipe(Recipe):
             raise ValueError("held_out and held_out_share are two ways to say one thing; give one")
         if self.rollouts.every and not (self.held_out or self.held_out_share):
             raise ValueError("rollouts play held-out rows; give held_out or held_out_share")
+        if self.play.mode == "direct":
+            raise ValueError("play.mode: a direct play never writes <answer>, so none would be rewarded; use reasoning")
         if self.play.max_tokens is not None:
             raise ValueError("play.max_tokens counts a model's API; use trainer.max_completion_length")
         if "play" in self.rollouts.model_fields_set and self.rollouts.play != self.play:

@@ -181,7 +181,7 @@ def test_a_look_that_does_not_fit_is_counted(grouped: Make) -> None:
 def test_a_turn_that_was_cut_calls_nothing(grouped: Make) -> None:
     tokenizer = grouped([Reward()]).processing_class.tokenizer
     ids = tokenizer(CROP)["input_ids"]
-    assert "tool_calls" not in tokenizer.parse_response(ids)
+    assert tokenizer.parse_response(ids) == {"role": "assistant", "content": CROP, "cut": True}
     assert len(tokenizer.parse_response([*ids, tokenizer.eos_token_id])["tool_calls"]) == 1
 
 
@@ -235,6 +235,14 @@ def test_a_step_of_which_nothing_can_be_shown_ends_the_run(half_broken: Any, vid
         video.write_bytes(b"no video")
     with pytest.raises(SeekerError, match=r"no rollout of this step could be shown: .*mp4"):
         half_broken.train()
+
+
+def test_a_step_that_no_judge_could_score_ends_the_run(grouped: Make) -> None:
+    def nothing(completions: Any, **_: Any) -> list[None]:
+        return [None] * len(completions)
+
+    with pytest.raises(SeekerError, match="no rollout of this step could be scored: the judge failed on every one"):
+        grouped([nothing], script=[ANSWER]).train()
 
 
 def test_an_opening_is_decoded_once_for_a_group(run: Path, row: Row) -> None:

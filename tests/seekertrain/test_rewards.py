@@ -92,6 +92,15 @@ def test_parts_by_rule_and_the_papers_weights() -> None:
     assert step.metrics == {} and step.left_out == ["", "", ""]
 
 
+def test_a_reply_that_was_cut_off_answers_nothing() -> None:
+    step = Step(["red cup"])
+    assert step.scored(RewardSettings()) == {"accuracy": [1], "format": [1], "parsimony": [0.9]}
+    given = step.given()
+    given["completions"][0][-1]["cut"] = True
+    functions, _ = reward_functions(RewardSettings())
+    assert [asyncio.run(function(**given)) for function in functions] == [[0], [0], [0.9]]
+
+
 def test_options_count_only_where_they_are_asked() -> None:
     """Rows for reward keep the options that the question once had; their answer is words."""
     assert Step(["A", "red cup"], task="open_ended").scored(RewardSettings())["accuracy"] == [0, 1]

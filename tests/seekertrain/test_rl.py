@@ -120,6 +120,7 @@ def test_rewards_are_not_measured_on_videos_of_another_folder(
         ("trainer.learning_rat=1", "trainer.learning_rat: unknown key, did you mean 'learning_rate'?"),
         ("trainer.log_completions=true", "log_completions is not for a recipe to set here: the run's own log"),
         ("trainer.max_tool_calling_iterations=3", "use the recipe's own 'play.max_rounds'"),
+        ("play.mode=direct", "play.mode: a direct play never writes <answer>"),
         ("play.max_tokens=100", "play.max_tokens counts a model's API; use trainer.max_completion_length"),
         ("rollouts={play: {overview_fps: 2}}", "rollouts.play: held-out rows are played as all others"),
         ("rollouts.every=5", "rollouts play held-out rows; give held_out or held_out_share"),
