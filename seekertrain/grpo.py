@@ -4,6 +4,7 @@ Before every forward each sample's image tokens are those that its pictures have
 Importing this file loads torch and TRL.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from trl import GRPOTrainer
 
 from seekerdata.errors import SeekerError
 from seekerdata.observation import PromptFrame
+from seekerdata.reward import combined
 from seekertrain.environment import AnyTool, Opening, read_as_played, trajectory
 from seekertrain.patches import grid_of
 from seekertrain.player import asked
@@ -157,12 +159,13 @@ class GroupTrainer(GRPOTrainer):
         first = self.accelerator.process_index * len(inputs)
         found = []
         for n, (row, environment) in enumerate(zip(inputs, self.environments, strict=True)):
-            parts = self._parts[first + n]
-            worth = None if parts.isnan().all() else float((parts * self.reward_weights.to(parts.device)).nansum())
+            values = [None if math.isnan(value) else value for value in self._parts[first + n].tolist()]
+            parts = dict(zip(self.reward_func_names, values, strict=True))
+            worth = combined(parts, dict(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True)))
             rolled = Rolled(
                 sample=asked(row),
                 trajectory=trajectory(environment, self._completions[n]),
-                rewards=dict(zip(self.reward_func_names, parts.tolist(), strict=True)),
+                rewards=parts,
                 reward=worth,
                 advantage=None if worth is None else advantages[n],
                 group=(first + n) // self.num_generations,

@@ -123,4 +123,4 @@ def _mark(row: Row) -> VisualPrompt:
 
 def _line(play: Trajectory, sample: Any) -> str:
     facts = {"id": sample.id, "right": play.correct, "answer": play.answer, "gold": sample.answer, "stop": play.stop}
-    return json.dumps(facts | {"trajectory": play.model_dump(mode="json")}, ensure_ascii=False) + "\n"
+    return json.dumps(facts | {"trajectory": play.model_dump()}) + "\n"  # escaped: half a character may be called with

@@ -6,7 +6,7 @@ Loss on the model's own turns only. The same command again goes on from the last
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -72,10 +72,9 @@ class WarmUp(BaseModel):
     _trainer_keys = field_validator("trainer", mode="before")(_sft_keys)
 
 
-class SftRecipe(Recipe):
-    """What `seekertrain sft` trains, on what, and how."""
+class Training(Recipe):
+    """What every recipe of training says: which model, on what, and what is held out."""
 
-    kind: ClassVar[str] = "sft"
     name: str
     out: Path
     """The run's folder: checkpoints, logs, plays, and at the end `model/`."""
@@ -86,23 +85,12 @@ class SftRecipe(Recipe):
     """Rows that are only ever played and measured."""
     held_out_share: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Instead of `held_out`: this share of the videos of `data`."""
-    take: Literal["trajectories", "looks"] = "trajectories"
-    """What is made of a row: all of it, or each of its looks with the thought that followed, as rows of their own."""
-    warm_up: WarmUp | None = None
-    """A phase before this one, with `take: looks`; its run lies in `warm_up/` of the run's folder."""
     freeze: tuple[Part, ...] = ()
     """Parts that are not trained."""
     lora: dict[str, Any] | None = None
     """Settings of peft's LoraConfig; None trains the weights themselves."""
-    max_length: int | None = Field(default=None, ge=1)
-    """Tokens of a row, pictures included. A longer one ends after an earlier turn, whole looks left out."""
-    packing: bool = False
-    """The rows of a device's batch stand in one line without padding."""
     rollouts: Rollouts = Rollouts()
-    trainer: dict[str, Any] = Field(default_factory=dict)
-    """Keys of TRL's SFTConfig, apart from those that are ours."""
-
-    _trainer_keys = field_validator("trainer", mode="before")(_sft_keys)
+    """Plays of held-out questions, greedy."""
 
     @field_validator("lora", mode="before")
     @classmethod
@@ -112,18 +100,40 @@ class SftRecipe(Recipe):
         return checked(LoraConfig, value, {}) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
-    def _agrees(self) -> "SftRecipe":
+    def _held_out(self) -> Self:
         if self.held_out and self.held_out_share:
             raise ValueError("held_out and held_out_share are two ways to say one thing; give one")
         if self.rollouts.every and not (self.held_out or self.held_out_share):
             raise ValueError("rollouts play held-out rows; give held_out or held_out_share")
-        if self.warm_up and self.lora is not None:
-            raise ValueError("warm_up trains weights and lora does not; warm up in a run of its own")
         return self
 
     @property
     def checkpoints(self) -> Path:
         return self.out / "checkpoints"
+
+
+class SftRecipe(Training):
+    """What `seekertrain sft` trains, on what, and how."""
+
+    kind: ClassVar[str] = "sft"
+    take: Literal["trajectories", "looks"] = "trajectories"
+    """What is made of a row: all of it, or each of its looks with the thought that followed, as rows of their own."""
+    warm_up: WarmUp | None = None
+    """A phase before this one, with `take: looks`; its run lies in `warm_up/` of the run's folder."""
+    max_length: int | None = Field(default=None, ge=1)
+    """Tokens of a row, pictures included. A longer one ends after an earlier turn, whole looks left out."""
+    packing: bool = False
+    """The rows of a device's batch stand in one line without padding."""
+    trainer: dict[str, Any] = Field(default_factory=dict)
+    """Keys of TRL's SFTConfig, apart from those that are ours."""
+
+    _trainer_keys = field_validator("trainer", mode="before")(_sft_keys)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> "SftRecipe":
+        if self.warm_up and self.lora is not None:
+            raise ValueError("warm_up trains weights and lora does not; warm up in a run of its own")
+        return self
 
     def of_warm_up(self) -> "SftRecipe":
         """The run of the first phase."""

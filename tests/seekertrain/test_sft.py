@@ -12,7 +12,10 @@ import torch
 import yaml
 
 from seekerdata.errors import SeekerError
+from seekerdata.sample import Sample
+from seekerdata.trajectory import StopReason, ToolCall, Trajectory, Turn
 from seekertrain.assembly import load_model, trainer_config
+from seekertrain.plays import _line
 from seekertrain.sft import SftRecipe, train
 
 Make = Callable[..., SftRecipe]
@@ -56,6 +59,13 @@ def test_plays_are_written_as_lines_and_as_a_page(trained: Path) -> None:
     logged = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
     (shares,) = [entry for entry in logged if "plays_right" in entry]
     assert shares["plays_right"] == sum(line["right"] for line in lines) / 2 and shares["step"] == 4
+
+
+def test_half_a_character_in_a_call_is_written_as_it_is(sample: Sample) -> None:
+    called = Turn(role="assistant", tool_calls=(ToolCall(id="call_1", name="crop_video", arguments={"x": "\ud800"}),))
+    play = Trajectory(sample_id=sample.id, policy="player", turns=(called,), stop=StopReason.NO_ANSWER)
+    line = _line(play, sample).encode()
+    assert json.loads(line)["trajectory"]["turns"][0]["tool_calls"][0]["arguments"] == {"x": "\ud800"}
 
 
 def test_the_model_loads_and_its_card_tells_what_it_is(trained: Path) -> None:
