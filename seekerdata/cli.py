@@ -6,7 +6,7 @@ A user's mistake is one line on stderr and exit code 2; failed items or a failed
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,6 +67,7 @@ def build(
 ) -> None:
     """Build a dataset, or continue a build that was stopped."""
     with user_errors():
+        from seekerdata import tables
         from seekerdata.build import STAGES
         from seekerdata.build import build as run
         from seekerdata.progress import Bars
@@ -76,7 +77,11 @@ def build(
         settings = _recipe(recipe, changes, out)
         with Bars(quiet=as_json or not sys.stderr.isatty()) as bars:
             report = run(settings, rank, world, until, bars)
-        _print_report(report, as_json)
+        _emit(_report_facts(report), as_json, lambda: tables.report(report))
+        if report.bugs:
+            print(f"{report.bugs[0].stage} {report.bugs[0].id}:\n{report.bugs[0].error}", file=sys.stderr)
+            note = "items met a bug; the first is above, all are in the stage files"
+            print(f"{len(report.bugs)} {note}", file=sys.stderr)
     if report.bugs:
         raise typer.Exit(1)
 
@@ -91,13 +96,14 @@ def plan(
 ) -> None:
     """Say what a build would do: items, model calls, tokens, cost, disk. No work is done."""
     with user_errors():
+        from seekerdata import tables
         from seekerdata.plan import ask_models, estimate
 
         settings = _recipe(recipe, changes, out)
         facts = estimate(settings)
         probed = ask_models(settings) if probe else []
         facts |= {"probe": [p._asdict() for p in probed]} if probe else {}
-        _emit(facts, as_json, lambda: _print_plan(facts))
+        _emit(facts, as_json, lambda: tables.plan(facts))
         if failed := sum(bool(p.error) for p in probed):
             raise SeekerError(f"{failed} of {len(probed)} models cannot be used as the recipe wants")
 
@@ -114,7 +120,7 @@ def show(
         from seekerdata.show import show as write
 
         page = write(run, html or run / "page.html", limit)
-        _emit({"page": str(page)}, as_json, lambda: print(f"page: {page}"))
+        _emit({"page": str(page)}, as_json, lambda: [f"page: {page}"])
 
 
 @app.command()
@@ -125,10 +131,11 @@ def check(
 ) -> None:
     """Check every invariant that can be read off a dataset; replay its looks where the videos are at hand."""
     with user_errors():
+        from seekerdata import tables
         from seekerdata.check import check as examine
 
         verdicts = examine(dataset, videos)
-        _emit([v._asdict() for v in verdicts], as_json, lambda: _print_checks(verdicts))
+        _emit([v._asdict() for v in verdicts], as_json, lambda: tables.verdicts(verdicts))
     if any(v.failed for v in verdicts):
         raise typer.Exit(1)
 
@@ -139,6 +146,7 @@ def list_(
 ) -> None:
     """List the parts that a recipe can name."""
     with user_errors():
+        from seekerdata import tables
         from seekerdata.plugin import FAMILIES, load, names, near
 
         if family and family not in FAMILIES:
@@ -147,7 +155,7 @@ def list_(
             kind: {name: (load(kind, name).__doc__ or "").split("\n")[0] for name in names(kind)}
             for kind in ([family] if family else FAMILIES)
         }
-        _emit(parts, as_json, lambda: _print_parts(parts))
+        _emit(parts, as_json, lambda: tables.parts(parts))
 
 
 def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "BuildRecipe":
@@ -157,127 +165,22 @@ def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "BuildRe
     return load_recipe(BuildRecipe, path, [*(changes or []), *([f"out={json.dumps(str(out))}"] if out else [])])
 
 
-def _emit(facts: Any, as_json: bool, draw: Callable[[], None]) -> None:
+def _report_facts(report: "Report") -> dict[str, Any]:
+    return {**report._asdict(), "bugs": [{"id": r.id, "stage": r.stage, "reason": r.reason} for r in report.bugs]}
+
+
+def _emit(facts: Any, as_json: bool, drawn: Callable[[], Iterable[Any]]) -> None:
+    """Facts for machines, or what is drawn of them for a person: lines, and tables of rich."""
     if as_json:
         print(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
-    else:
-        draw()
-
-
-def _print_report(report: "Report", as_json: bool) -> None:
-    facts = {**report._asdict(), "bugs": [{"id": r.id, "stage": r.stage, "reason": r.reason} for r in report.bugs]}
-    _emit(facts, as_json, lambda: _draw_report(report))
-    if report.bugs:
-        print(f"{report.bugs[0].stage} {report.bugs[0].id}:\n{report.bugs[0].error}", file=sys.stderr)
-        print(f"{len(report.bugs)} items met a bug; the first is above, all are in the stage files", file=sys.stderr)
-
-
-def _draw_report(report: "Report") -> None:
-    table = _table("stage", "kept", "dropped", "failed", "made now", "reasons")
-    for stage in report.stages:
-        reasons = ", ".join(f"{reason} {n}" for reason, n in stage["reasons"].items())
-        numbers = [str(stage[key]) for key in ("kept", "dropped", "failed", "made")]
-        table.add_row(stage["name"], *numbers, reasons)
-    _draw(table)
-    for found in (stage["agreement"] for stage in report.stages if "agreement" in stage):
-        _draw_agreement(found)
-    if any(stage["dropped"] + stage["failed"] for stage in report.stages) and report.complete:
-        print(f"every item with its reason: {report.out}/<stage>.jsonl")
-    if not report.complete:
-        print(f"stopped before a dataset; go on with: seekerdata build ... --out {report.out}")
         return
-    rows = ", ".join(f"{n} {config}" for config, n in report.rows.items())
-    print(f"dataset: {report.out / 'dataset'} ({rows})")
-    print(f"look at it: seekerdata show {report.out}")
+    for part in drawn():
+        if isinstance(part, str):
+            print(part)
+            continue
+        from rich.console import Console
 
-
-def _draw_agreement(found: dict[str, Any]) -> None:
-    print(f"two judges: {found['first']} (decides) and {found['second']} scored {found['answers']} open answers")
-    table = _table("first \\ second", *found["table"])
-    for score, row in found["table"].items():
-        table.add_row(score, *map(str, row.values()))
-    _draw(table)
-    exact, kappa, weighted = (found[key] for key in ("exact", "kappa", "kappa_quadratic"))
-    print(
-        f"equal scores {exact}, Cohen's kappa {weighted} with quadratic weights, {kappa} unweighted (None: not defined)"
-    )
-    print(f"could not judge: first {found['first_failed']}, second {found['second_failed']}")
-
-
-def _print_plan(facts: dict[str, Any]) -> None:
-    table = _table("", "")
-    for key, value in {**facts, **facts["questions"]}.items():
-        if not isinstance(value, dict | list):
-            table.add_row(key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
-    _draw(table)
-    _print_stages(facts)
-    _print_models(facts)
-    for answer in facts.get("probe", ()):
-        shown = " (with a picture)" if answer["frames"] else ""
-        print(f"probe: {answer['model']} for {', '.join(answer['roles'])}: {answer['error'] or 'ok' + shown}")
-    if facts.get("probe") == []:
-        print("probe: the recipe names no model")
-
-
-def _print_stages(facts: dict[str, Any]) -> None:
-    """Who works at each stage, on how many items, and what is expected to be left."""
-    table = _table("stage", "by", "items", "kept", "share", "GPU hours")
-    for row in facts["stages"]:
-        share = f"{100 * row['keeps'] / row['items']:.1f} %" if row["items"] else ""
-        hours = "" if row["gpu_hours"] is None else f"{row['gpu_hours']}"
-        hours += f" for {row['frames']:,} frames" if row["frames"] else ""
-        table.add_row(row["stage"], row["by"], f"{row['items']:,}", f"{row['keeps']:,}", share, hours)
-    _draw(table)
-    if "rl" in (left := facts["expected_items"]):
-        print(f"of {left['dataset']:,} questions in the dataset, {left['rl']:,} are expected to be rl rows too")
-
-
-def _print_models(facts: dict[str, Any]) -> None:
-    """What each model takes, and what all figures take for granted."""
-    from seekerdata.budget import dollars
-
-    for row in facts["models"]:
-        cost = row["note"] or dollars(row["cost"])
-        keys = ("items", "calls", "images", "input_tokens", "output_tokens")
-        figures = [f"{'?' if row[key] is None else format(row[key], ',')} {key.replace('_', ' ')}" for key in keys]
-        print(f"{row['role']} ({row['model']}): {', '.join(figures)}, {cost}")
-    print("These are estimates:", *facts["assumptions"], sep="\n- ")
-
-
-def _print_checks(verdicts: list[Any]) -> None:
-    table = _table("invariant", "rows", "failed", "first failure")
-    for verdict in verdicts:
-        table.add_row(verdict.name, str(verdict.rows), str(verdict.failed), verdict.first)
-    _draw(table)
-
-
-def _print_parts(parts: dict[str, dict[str, str]]) -> None:
-    table = _table("family", "name", "what it is")
-    for kind, members in parts.items():
-        for name, text in members.items():
-            table.add_row(kind, name, text)
-    _draw(table)
-
-
-def _table(*columns: str) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(*columns, box=box.SIMPLE, show_header=any(columns))
-    for column in table.columns:
-        column.overflow = "fold"
-        if column.header in {"kept", "dropped", "failed", "made now", "rows", "items", "share"}:
-            column.justify = "right"
-    return table
-
-
-def _draw(table: Any) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    for column in table.columns:  # what rows say is text, never rich markup
-        column._cells = [Text(cell) if isinstance(cell, str) else cell for cell in column._cells]
-    Console().print(table)
+        Console().print(part)
 
 
 if __name__ == "__main__":
