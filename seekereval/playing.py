@@ -68,7 +68,7 @@ def prompts_of(item: Item, data: Path, marked: bool = True) -> list[PromptFrame]
     truth = truth_of(item)
     if truth is None:
         return [PromptFrame(_picture(path, data)) for path in item.marked_frames] if marked else []
-    folder = Path(item.video).parent.parent
+    folder = Path(item.row.get("folder", ""))
     drawn = [prompt.image if marked else prompt.raw_image for prompt in truth.visual_prompts]
     shown = zip(drawn, truth.visual_prompts, strict=True)
     return [PromptFrame(_picture(str(folder / path), data), prompt.time_s) for path, prompt in shown]
