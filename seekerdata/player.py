@@ -4,9 +4,11 @@ It renders a conversation exactly as training does, so that a model meets when i
 """
 
 import asyncio
+import atexit
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 UNANSWERED = "the model failed on the batch that this play waited in"
 _writing = Lock()
 """One model of a process writes at a time, whichever thread asks it."""
+_leaving = Event()
+"""Set when the process ends: what is being written is broken off."""
 
 
 class _Asked(NamedTuple):
@@ -90,6 +94,7 @@ class Player(Policy):
         Raises:
             ItemError: `out_of_memory`.
         """
+        _leave_in_order()
         with _writing:
             inputs = self._inputs(conversations)
             try:
@@ -116,6 +121,7 @@ class Player(Policy):
             written = self.model.generate(
                 **inputs,
                 **chosen,
+                stopping_criteria=[_broken_off],
                 max_new_tokens=self.max_new_tokens,
                 suppress_tokens=[tokenizer.convert_tokens_to_ids(token) for token in NEVER_SAID],
                 pad_token_id=tokenizer.pad_token_id,
@@ -174,6 +180,22 @@ class Player(Policy):
         merged = int(self.processor.image_processor.merge_size) ** 2
         counts[ids == tokenizer.convert_tokens_to_ids(IMAGE)] = [int(np.prod(grid)) // merged for grid in grids]
         return np.repeat(ids, counts)
+
+
+@lru_cache(maxsize=1)
+def _leave_in_order() -> None:
+    """Let the process end only when no thread writes any more: one that is inside torch would abort it."""
+
+    def leave() -> None:
+        _leaving.set()
+        _writing.acquire()
+
+    atexit.register(leave)
+
+
+def _broken_off(ids: "Tensor", scores: Any, **_: Any) -> "Tensor":
+    """Which rows of a batch are not to be continued, as transformers asks after each token."""
+    return ids.new_full((len(ids),), int(_leaving.is_set())).bool()
 
 
 async def _all(waiting: Sequence[_Asked]) -> None:

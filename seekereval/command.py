@@ -57,7 +57,8 @@ def _built(bench: str, data: Path | None) -> tuple[str, Path | None]:
         return bench, data
     if name == "world" and settings:
         raise SeekerError(f"{bench} --data {data}: the questions of a dataset are made already; leave {settings} out")
-    folder = data.expanduser().resolve()
+    folder = data.expanduser()
+    folder = folder if folder.name not in ("", "..") else folder.resolve()
     more = [] if folder.name == "dataset" else [f"dataset={folder.name}"]
     return ":".join(filter(None, ["built", ",".join([*filter(None, [settings]), *more])])), folder.parent
 

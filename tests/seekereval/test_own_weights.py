@@ -48,18 +48,18 @@ def test_a_checkpoint_is_played_and_the_manifest_says_which(mode: str, run: Path
 def test_a_run_goes_on_and_another_checkpoint_in_its_place_is_refused(
     run: Path, tiny_qwen: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seekerdata.player import Player
+    from transformers import Qwen3VLForConditionalGeneration as Qwen
 
-    asked, generated = list[int](), Player._generated
+    asked, generate = list[int](), Qwen.generate
 
-    def failing(self: Player, inputs: Any) -> list[list[int]]:
-        asked.append(len(inputs["input_ids"]))
+    def failing(self: Any, input_ids: Any, **settings: Any) -> Any:
+        asked.append(len(input_ids))
         if len(asked) == 1:
             raise RuntimeError("no such kernel")
-        return generated(self, inputs)
+        return generate(self, input_ids, **settings)
 
-    monkeypatch.setattr(Player, "_generated", failing)
-    model = shutil.copytree(tiny_qwen, "model")
+    monkeypatch.setattr(Qwen, "generate", failing)
+    model = Path(shutil.copytree(tiny_qwen, "model"))
     words = words_of(run, model, "--out", "out")
     done = run_with(*words, "--concurrency", "1")
     assert done.exit_code == 1 and json.loads(done.stdout)["states"] == {**NONE, "truncated": 2, "error": 1}
@@ -101,11 +101,7 @@ def test_what_cannot_be_played_is_one_line(
     next(Path("torn").glob("*.safetensors")).write_bytes(b"no weights")
     if model == "no torch":
         monkeypatch.setattr("seekerdata.vision_model.find_spec", lambda name: None)
-    done = (
-        run_with(*words_of(run, Path(model), *more)[:6], *more)
-        if model != "./none"
-        else run_with("world", "--data", str(run / "dataset"), "--model", "hf/./none")
-    )
+    done = run_with("world", "--data", str(run / "dataset"), "--model", f"hf/{model}", "--limit", "1", *more)
     assert done.exit_code == 2, done.output
     assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
 

@@ -140,7 +140,7 @@ def test_model_learns_to_look_at_the_mark(learnt: Learnt) -> None:
 
 
 def test_an_evaluation_of_the_checkpoint_is_turn_by_turn_what_training_played(learnt: Learnt) -> None:
-    out, rows = learnt.folder / "run", learnt.held[:12]
+    out, rows = learnt.folder / "run", learnt.held[:8]
     write_config("qa", map(qa_row, rows), learnt.folder / "dataset")
     data = Data(path=str(learnt.folder / "dataset"))
     held = questions(data, [row["id"] for row in rows], len(rows))
