@@ -129,7 +129,7 @@ def padding(processor: Any) -> None:
 
 def frames(processor: Any) -> None:
     """Bytes on the host that a frame takes as a picture and as patches."""
-    from seekertrain.patches import patchify
+    from seekerdata.patches import patchify
 
     side = SIDES[-1]
     picture = PIL.Image.fromarray(RNG.integers(0, 256, (side, side, 3), dtype=np.uint8))

@@ -187,8 +187,9 @@ def write_config(config: str, rows: Iterator[dict[str, Any]], folder: Path) -> i
     return count
 
 
-def read(folder: Path, config: str) -> Iterator[dict[str, Any]]:
-    """The rows of a configuration of a dataset folder, one at a time, as `load_dataset` gives them.
+def read(folder: Path, config: str, pictures: bool = True) -> Iterator[dict[str, Any]]:
+    """The rows of a configuration of a dataset folder, one at a time, as `load_dataset` gives them; without `pictures`
+    as they are kept: a picture as the bytes of its file, facts as JSON.
 
     Raises:
         SeekerError: the folder is not a dataset of this project.
@@ -202,7 +203,7 @@ def read(folder: Path, config: str) -> Iterator[dict[str, Any]]:
     for file in files:
         for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=16):
             for row in batch.to_pylist():
-                yield wanted.decode_example(row)
+                yield wanted.decode_example(row) if pictures else row
 
 
 def _write_shard(rows: list[dict[str, Any]], config: str, path: Path) -> None:

@@ -61,7 +61,8 @@ class Plugin(BaseModel):
     @property
     def loads_weights(self) -> bool:
         """Whether its work loads weights, so that one process of a run does it all; more GPUs are more ranks."""
-        return False
+        inner = (getattr(self, name) for name in type(self).model_fields)
+        return any(isinstance(part, Plugin) and part.loads_weights for part in inner)
 
     def fingerprint(self) -> str:
         """Hash of all that decides what this plugin makes, apart from its input: code versions and settings."""

@@ -211,7 +211,7 @@ async def rollout(
             break
         if limit := look(conversation, tools, turn, settings, usage):
             break
-    stop, answer = ending(turn, reply.stop or limit)
+    stop, answer = ending(turn, reply.stop or limit, settings.mode_under(control))
     return Trajectory(
         sample_id=sample.id,
         policy=policy.plugin_name(),
@@ -247,9 +247,12 @@ def _offered(mode: Mode, control: Control) -> list[dict]:
 
 
 def read_reply(reply: Reply, rounds: int) -> Turn:
-    """A reply as an assistant turn: calls read, every marker that is not the model's own structure escaped."""
+    """A reply as an assistant turn: calls read, every marker that is not the model's own structure escaped.
+
+    In the text of a reply that was cut off nothing is read: it calls nothing.
+    """
     text, calls = (reply.text, reply.tool_calls)
-    if not calls:
+    if not calls and not reply.stop:
         text, calls = read_calls(reply.text, first_id=rounds + 1)
     content = (Text(text=escape_markers(text)),) if text else ()
     return Turn(role="assistant", content=content, tool_calls=calls, loss=reply.loss)
@@ -283,13 +286,14 @@ def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, 
     return replace(observation, blocks=observation.blocks + (Text(text=LAST_LOOK),) * (done == max_rounds))
 
 
-def ending(turn: Turn, stop: StopReason | None) -> tuple[StopReason, str]:
-    """How a rollout ended and the words of its answer, from its last turn."""
+def ending(turn: Turn, stop: StopReason | None, mode: Mode = "tool") -> tuple[StopReason, str]:
+    """How a rollout ended and the words of its answer, from its last turn; in mode `direct` they need no tags."""
     if stop:
         return stop, ""
     if turn.tool_calls:
         return StopReason.MAX_ROUNDS, ""
-    answers = _ANSWER.findall(turn.text.rpartition("</think>")[2])
+    said = turn.text.rpartition("</think>")[2]
+    answers = _ANSWER.findall(said) or [said] * (mode == "direct")
     if not answers or not answers[-1].strip():
         return StopReason.NO_ANSWER, ""
     return StopReason.ANSWERED, answers[-1].strip()

@@ -25,7 +25,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CENTRED = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 """Mean and deviation of the channels for SAM 3."""
 
-INSTALL = "pip install 'videoseeker-toolkit[segment]'"
+INSTALL = "pip install 'videoseeker-toolkit[weights]'"
 
 UNUSABLE = (OSError, ValueError, KeyError, RuntimeError)
 """What transformers raises for weights that it cannot find, read or fit into the model."""
@@ -86,7 +86,7 @@ def check_installed(*weights: str) -> None:
     """Raises SeekerError if torch or transformers or a folder of weights is not there; loads nothing."""
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
-            raise SeekerError(f"segmenting with open weights needs {package}: {INSTALL}")
+            raise SeekerError(f"open weights need {package}: {INSTALL}")
     for place in weights:
         if is_place(place) and not Path(place).expanduser().is_dir():
             raise SeekerError(f"no weights in {place}: there is no such folder")

@@ -83,8 +83,7 @@ class Workspace(BaseModel):
     def write_frame(self, rgb: np.ndarray) -> str:
         """Write an RGB frame (H, W, 3 uint8) as JPEG q95 4:4:4; returns its path relative to the run folder."""
         data = encode_jpeg(rgb)
-        name = hashlib.sha256(data).hexdigest()[:24]
-        relative = f"frames/{name[:2]}/{name}.jpg"
+        relative = frame_path(data)
         path = self.root / relative
         if not path.exists():
             write_atomically(path, data)
@@ -102,6 +101,12 @@ class Workspace(BaseModel):
         """A frame file of the run as an RGB picture."""
         with Image.open(io.BytesIO(self.read_bytes(relative))) as image:
             return image.convert("RGB")
+
+
+def frame_path(jpeg: bytes) -> str:
+    """Where a frame file lies in a run's folder, by its content."""
+    name = hashlib.sha256(jpeg).hexdigest()[:24]
+    return f"frames/{name[:2]}/{name}.jpg"
 
 
 def encode_jpeg(rgb: np.ndarray) -> bytes:

@@ -75,8 +75,9 @@ def data(
 @app.command()
 def run(
     bench: Annotated[str, typer.Argument(help="A benchmark, such as v2p_bench, world or mlvu:split=test.")],
-    model: Annotated[str, typer.Option(help="inspect_ai's name, or seeker/expert, seeker/random, seeker/blind.")],
+    model: Annotated[str, typer.Option(help="inspect_ai's name; hf/FOLDER plays weights here; seeker/expert, random.")],
     preset: Annotated[str, typer.Option(help="Whose settings; seekereval list names them.")] = "default",
+    sets: Annotated[list[str] | None, typer.Option("--set", help="A key of the preset: --set fps=0.2.")] = None,
     mode: Annotated[str | None, typer.Option(help="tool, direct or reasoning.")] = None,
     tools: Annotated[str | None, typer.Option(help="Tools that are offered: view_visual_prompt,crop_video.")] = None,
     calls: Annotated[str | None, typer.Option(help="native, or text for servers without tool calls.")] = None,
@@ -100,12 +101,13 @@ def run(
 ) -> None:
     """Ask a model a benchmark's questions, or go on with a run that was stopped."""
     with user_errors():
-        from seekereval.command import evaluation_of, price_of, settings_of, typed
+        from seekereval.command import evaluation_of, overrides, price_of, settings_of, typed
 
         baselines = {"blind": blind, "one_frame": one_frame, "no_visual_prompt": no_mark}
         changes = {"mode": mode, "tools": tools, "calls": calls, "temperature": temperature, "max_tokens": max_tokens}
         asks = {"limit": limit, "shuffle_options": shuffle, "circular": circular}
-        evaluation = evaluation_of(bench, data, preset, changes | {"decoder": decoder}, baselines, asks, judge)
+        changes |= {"decoder": decoder, **overrides(sets or ())}
+        evaluation = evaluation_of(bench, data, preset, changes, baselines, asks, judge)
         settings = settings_of(model, base_url, concurrency, evaluation.preset)
         if dry:
             return _dry_run(evaluation, settings, price_of(price), as_json)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seekerdata.models import ModelSettings
+from seekerdata.reward import accuracy_by_rule
 from seekerdata.trajectory import StopReason
 from seekereval.item import Call, Graded, Item, State, Turned
 
@@ -43,9 +44,23 @@ async def graded_of(item: Item, played: Mapping[str, Any] | None, judge: ModelSe
     if played["looking"]:
         return Graded(item=item, state=State.TRUNCATED, reply=reply, rule=str(stop), **facts)
     truncated = stop is StopReason.TOO_LONG
+    if item.scoring == "rule":
+        return _by_rule(item, played, stop, facts)
     if judge is None:
         return grade(item, reply, truncated=truncated, **facts)
     return await grade_open(item, reply, judge, truncated=truncated, **facts)
+
+
+def _by_rule(item: Item, played: Mapping[str, Any], stop: StopReason, facts: Mapping[str, Any]) -> Graded:
+    """As training counts its plays (`seekerdata.grade.grade_by_rule`): a play that gave none has none."""
+    from seekereval.scoring import grade
+
+    if stop is not StopReason.ANSWERED:
+        state = State.TRUNCATED if stop is StopReason.TOO_LONG else State.MISSING
+        return Graded(item=item, state=state, reply=played["reply"], rule=str(stop), **facts)
+    score = accuracy_by_rule(played["answer"], item.answer, item.options)
+    read = grade(item, played["answer"], **facts)
+    return read.model_copy(update={"reply": played["reply"], "score": score})
 
 
 def whole(item: Item, turns: Sequence[Graded]) -> Graded:

@@ -25,9 +25,10 @@ class Item(Frozen):
     options: tuple[str, ...] = ()
     """Texts without letters, in the order of their letters; none: an open question."""
     answer: str
-    scoring: Literal["choice", "judge", "mlvu_sub_scene", "mlvu_summary", "elsewhere"] = "choice"
-    """Who says what a reply is worth: its letter, the judge {1, 0.5, 0}, one of MLVU's two judges; `elsewhere`: only
-    those who hold back the right letter. Such a reply is read and counted, and is neither right nor wrong here."""
+    scoring: Literal["choice", "rule", "judge", "mlvu_sub_scene", "mlvu_summary", "elsewhere"] = "choice"
+    """Who says what a reply is worth: its letter; `rule`: letter or words of what it gives as its answer, as training
+    counts it; the judge {1, 0.5, 0}, one of MLVU's two judges; `elsewhere`: only those who hold back the right letter.
+    Such a reply is read and counted, and is neither right nor wrong here."""
     points: tuple[str, ...] = ()
     """What a good open answer mentions (MLVU sub-scene captioning)."""
     marked_frames: tuple[str, ...] = ()
@@ -49,7 +50,7 @@ class Item(Frozen):
     @property
     def is_open(self) -> bool:
         """Whether a model may have to judge the reply."""
-        return self.scoring not in ("choice", "elsewhere")
+        return self.scoring not in ("choice", "rule", "elsewhere")
 
     @property
     def is_scored(self) -> bool:

@@ -16,6 +16,7 @@ from seekerdata.peer_decoder import decoder_version
 from seekerdata.sample import digest
 from seekerdata.versions import versions
 from seekerdata.workspace import write_atomically
+from seekereval import own_weights
 from seekereval.benchmark import benchmark
 from seekereval.evaluation import Evaluation
 from seekereval.item import Graded, Item
@@ -33,7 +34,8 @@ def begin(
     Raises:
         SeekerError: the folder holds a run that asks something else, or the decoder is not here.
     """
-    asks = settings_of(evaluation, model)
+    asks, here = settings_of(evaluation, model), model.model.startswith(own_weights.HF)
+    asks |= {"weights": own_weights.weights_of(model)} if here else {}
     known = _known(out)
     if known and (differs := sorted(key for key in asks if known.get("settings", {}).get(key) != asks[key])):
         raise SeekerError(f"{out} holds a run with another {', '.join(differs)}; name another folder with --out")
@@ -42,7 +44,7 @@ def begin(
         "kind": "run",
         "command": without_secrets(command),
         "settings": asks,
-        "model": {"asked": model.model, "served": []},
+        "model": {"asked": model.model, "served": []} | ({"device": own_weights.device_of()} if here else {}),
         "generation": model.model_dump(mode="json", exclude={"model", "base_url"}, exclude_none=True)
         | {"temperature": evaluation.preset.temperature, "max_tokens": evaluation.preset.max_tokens},
         "prompts": evaluation.prompt_hashes(),
@@ -57,7 +59,7 @@ def begin(
             "defects": dict(Counter(defect for item in items for defect in item.defects)),
         },
         "decoder": decoder_version(evaluation.preset.decoder),
-        "versions": versions(PACKAGES),
+        "versions": versions((*PACKAGES, *own_weights.PACKAGES * here)),
         "started": (known or {}).get("started") or _now(),
         "finished": None,
     }

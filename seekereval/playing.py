@@ -36,7 +36,7 @@ def sample_of(item: Item, data: Path) -> Sample:
     """The question with its video probed. Of a made world it also knows the truth; of a benchmark it does not.
 
     Raises:
-        ItemError: the video is missing or cannot be read (`missing`, `unreadable`, ...), or `bad_path`.
+        ItemError: the video is missing or cannot be read (`missing`, `unreadable`, ...), `bad_path`, `other_video`.
     """
     asked = {"id": item.id, "question": item.question, "options": item.options, "answer": item.answer}
     video = video_of(item, data)
@@ -51,6 +51,8 @@ def sample_of(item: Item, data: Path) -> Sample:
     truth = truth_of(item)
     if truth is None:
         return Sample(video=ref, **asked)
+    if truth.video.sha256 not in ("", ref.sha256):
+        raise ItemError("other_video", f"{data / ref.path}: not the video that the question was made about")
     return truth.model_copy(update={**asked, "video": ref})
 
 
@@ -68,7 +70,7 @@ def prompts_of(item: Item, data: Path, marked: bool = True) -> list[PromptFrame]
     truth = truth_of(item)
     if truth is None:
         return [PromptFrame(_picture(path, data)) for path in item.marked_frames] if marked else []
-    folder = Path(item.video).parent.parent
+    folder = Path(item.row.get("folder", ""))
     drawn = [prompt.image if marked else prompt.raw_image for prompt in truth.visual_prompts]
     shown = zip(drawn, truth.visual_prompts, strict=True)
     return [PromptFrame(_picture(str(folder / path), data), prompt.time_s) for path, prompt in shown]

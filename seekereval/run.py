@@ -17,12 +17,14 @@ from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings, connect, without_secrets
 from seekerdata.sample import digest
 from seekerdata.workspace import write_atomically
+from seekereval import own_weights
 from seekereval.benchmark import benchmark
 from seekereval.evaluation import Evaluation
 from seekereval.grading import GRADED, HOPELESS, whole
 from seekereval.item import Graded, Item, State
 from seekereval.manifest import begin, finish, settings_of
 from seekereval.play import TURNED
+from seekereval.presets import Preset
 from seekereval.results import write_results
 from seekereval.submission import write_submission
 from seekereval.verdicts import VERDICTS, Unjudged, judged_again, kept_verdict
@@ -59,7 +61,7 @@ def run(
         SeekerError: the folder holds another run, the data is not there, a wrong key, an unknown model or judge.
     """
     started = datetime.now(UTC)
-    connected = _model(model)
+    connected = _model(model, evaluation.preset)
     items = evaluation.items()
     asked = evaluation.asked(items)
     begun = begin(evaluation, model, out, command, items)
@@ -93,17 +95,21 @@ def folder_of(evaluation: Evaluation, model: ModelSettings) -> Path:
     return Path("runs") / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', named)}-{digest(settings_of(evaluation, model), 6)}"
 
 
-def _model(settings: ModelSettings) -> "Model":
-    """The model to evaluate; our own players need no connection."""
+def _model(settings: ModelSettings, preset: Preset) -> "Model":
+    """The model to evaluate; who plays in this process needs no connection."""
     try:
         import inspect_ai.model
     except ImportError:
         raise SeekerError("seekereval run needs: pip install 'videoseeker-toolkit[models]'") from None
-    if not settings.model.startswith(PLAYERS):
+    here = settings.model.startswith(own_weights.HF)
+    if not here and not settings.model.startswith(PLAYERS):
         return connect(settings)
     import seekereval.task  # noqa: F401 (brings the provider)
     from seekerdata.plugin import load
 
+    if here:
+        own_weights.check(settings, preset)
+        return inspect_ai.model.get_model(f"{PLAYERS}{settings.model}")
     load("policies", settings.model.removeprefix(PLAYERS))
     return inspect_ai.model.get_model(settings.model)
 

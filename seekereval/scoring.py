@@ -78,15 +78,16 @@ def _read(item: Item, reply: str, truncated: bool, error: str, facts: dict[str, 
     """What the reply says, and its score as far as words can tell."""
     if error:
         return Graded(item=item, state=State.ERROR, reply=reply, error=error, **facts)
-    if item.is_open and accuracy_by_rule(reply, item.answer):
+    in_words = item.is_open or (item.scoring == "rule" and not item.options)
+    if in_words and accuracy_by_rule(reply, item.answer):
         return _right_in_words(item, reply, facts)
-    answer = read_text(reply) if item.is_open else read_choice(reply, list(item.options))
+    answer = read_text(reply) if in_words else read_choice(reply, list(item.options))
     if answer.rule == "error_text":  # another tool wrote down what its server said
         return Graded(item=item, state=State.ERROR, reply=reply, error=reply[:_ERROR_CHARS], **facts)
     state = State.TRUNCATED if truncated and not _finished(item, answer) else _STATES[answer.state]
     if state is not State.ANSWERED:
         return Graded(item=item, state=state, reply=reply, rule=answer.rule, **facts)
-    if not item.is_open:
+    if not in_words:
         score, rule = float(is_choice_right(answer, item.answer)), answer.rule
         if score and answer.letter != item.answer:
             rule += f" (its option is the text of {item.answer} again)"

@@ -43,6 +43,7 @@ from seekereval.benchmark import benchmark, data_folder
 from seekereval.evaluation import Evaluation
 from seekereval.grading import GRADED, HOPELESS, graded_of
 from seekereval.item import Item, State
+from seekereval.own_weights import HF, player
 from seekereval.play import as_text, looks, play
 from seekereval.playing import video_of
 from seekereval.presets import Preset, preset_of
@@ -55,7 +56,8 @@ PLAYED = "played"
 
 @modelapi(name="seeker")
 class Seeker(ModelAPI):
-    """The players that come with us: `seeker/expert`, `seeker/random`, `seeker/blind`. They generate nothing."""
+    """Who plays in this process: `seeker/expert`, `seeker/random`, `seeker/blind`, and weights as `seeker/hf/<folder or
+    hub id>`. inspect_ai itself asks them nothing."""
 
     async def generate(self, *args: Any, **kwargs: Any) -> ModelOutput:
         raise NotImplementedError("the players of seeker/ play benchmarks of seekereval only")
@@ -143,10 +145,12 @@ def strict(form: dict[str, Any]) -> Scorer:
 
 
 def policy_of(model: Model, preset: Preset) -> Policy:
-    """Who plays: the model through its conversation, or one of our own players."""
+    """Who plays: the model through its conversation, weights in this process, or one of our own players."""
     if not str(model).startswith(PLAYERS):
         named = {"use": "model", "model": str(model), "calls": preset.calls}
         return make("policies", named).asking(AtHand(model, asyncio.get_running_loop()))
+    if model.name.startswith(HF):
+        return player(model.name, preset)
     policy = load("policies", model.name)()
     assert isinstance(policy, Policy)
     return policy.playing("direct") if preset.mode != "tool" and "direct" in policy.plays else policy
@@ -186,6 +190,7 @@ def facts_of(item: Item, trajectory: Trajectory, shown: dict[str, Any], seconds:
     return {
         "reply": trajectory.turns[-1].text,
         "stop": trajectory.stop,
+        "answer": trajectory.answer,
         "looking": trajectory.stop in (StopReason.MAX_ROUNDS, StopReason.MAX_FRAMES),
         "calls": calls,
         "frames": len(trajectory.images),

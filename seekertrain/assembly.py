@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from seekerdata.chat_model import load_model
 from seekerdata.errors import SeekerError
 from seekerdata.workspace import write_atomically
 from seekertrain.checkpoints import check_room
@@ -88,9 +89,10 @@ def assemble(recipe: "SftRecipe", settings: Any, tell: "Tell") -> Any:
 
 def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
     """The trainer of a recipe for GRPO; nothing is played or trained yet."""
+    from seekerdata.processor import NEVER_SAID
     from seekertrain.environment import environment_factory
     from seekertrain.grpo import GroupTrainer
-    from seekertrain.processor import NEVER_SAID, load_processor
+    from seekertrain.processor import load_processor
     from seekertrain.rewards import reward_functions
     from seekertrain.rollout_log import Rolled, RolloutLog
     from seekertrain.watch import Watch
@@ -157,7 +159,7 @@ def check_apart(data: Any, held: Any) -> None:
 
 def _to_train(recipe: "SftRecipe | RlRecipe", start: "Model") -> tuple[Any, Any]:
     """The weights, and the adapters if those are trained."""
-    model = load_model(start)
+    model = load_model(start.path, start.revision, start.dtype, start.attention)
     adapters = None if recipe.lora is None else lora_config(recipe.lora, recipe.freeze)
     if adapters is None:
         freeze(model, recipe.freeze)
@@ -198,26 +200,6 @@ def _some(rows: Rows, data: Data) -> Rows:
         reason = f": {rows.left_out[0].reason}" if rows.left_out else ""
         raise SeekerError(f"{data.path}: none of {len(rows.left_out)} rows can be used, the first{reason}")
     return rows
-
-
-def load_model(settings: "Model") -> Any:
-    """The weights.
-
-    Raises:
-        SeekerError: they cannot be found or read.
-    """
-    import torch
-    from transformers import AutoModelForImageTextToText
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    dtype = settings.dtype if settings.dtype == "auto" else getattr(torch, settings.dtype)
-    try:
-        return AutoModelForImageTextToText.from_pretrained(
-            settings.path, revision=settings.revision, dtype=dtype, attn_implementation=settings.attention
-        )
-    except (OSError, ValueError, ImportError) as error:
-        raise SeekerError(f"{settings.path}: cannot be loaded: {' '.join(str(error).split())[:300]}") from None
 
 
 def _tell_left_out(recipe: "SftRecipe", rows: Rows, tell: "Tell") -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seekerdata.errors import ItemError
-from seekertrain.patches import grid_of, patchify
-from seekertrain.processor import IMAGE, training_template
+from seekerdata.patches import grid_of, patchify
+from seekerdata.processor import IMAGE, chat
+from seekertrain.processor import training_template
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,24 +126,6 @@ class Encoder:
         if not trained[:end].any():
             raise ItemError("nothing_trained", f"{name}: no turn that is to be imitated")
         return end, len(runs) - len(fitting)
-
-
-def chat(messages: Sequence[Row]) -> list[dict[str, Any]]:
-    """A row's messages in the form that chat templates take; a picture is `{"type": "image"}`.
-
-    A turn without text has the empty text, as a sampled turn has: an empty block would print a line break.
-    """
-    turns: list[dict[str, Any]] = []
-    for message in messages:
-        blocks = [
-            {"type": "text", "text": block["text"]} if block["type"] == "text" else {"type": "image"}
-            for block in message["content"]
-        ]
-        turn: dict[str, Any] = {"role": message["role"], "content": blocks or ""}
-        if message["tool_calls"]:
-            turn["tool_calls"] = [{"type": "function", "function": call["function"]} for call in message["tool_calls"]]
-        turns.append(turn)
-    return turns
 
 
 class Collator:

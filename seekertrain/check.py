@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import PIL.Image
 
+from seekerdata.processor import chat
 from seekerdata.tools import VideoTools, tool_names
 from seekertrain.assembly import prepare, trainer_config
-from seekertrain.batch import Encoded, Encoder, chat
+from seekertrain.batch import Encoded, Encoder
 from seekertrain.parts import freeze, lora_config, parameters
 from seekertrain.rows import ByLength, Rows, measured, spread
 from seekertrain.sft import SftRecipe

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from seekerdata.errors import ItemError
 from seekerdata.instructions import FORMATS, ROLE, Mode
 from seekerdata.observation import Observation, PromptFrame
+from seekerdata.player import asked, control_of
 from seekerdata.rollout import Conversation, Reply, RolloutSettings, ending, observe, opening, read_reply
 from seekerdata.tools import VideoTools, refusal
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Video
-from seekertrain.player import asked, control_of
 from seekertrain.shared import Pictures
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from trl import GRPOTrainer
 
 from seekerdata.errors import SeekerError
 from seekerdata.observation import PromptFrame
+from seekerdata.patches import grid_of
+from seekerdata.player import asked
+from seekerdata.processor import NEVER_SAID
 from seekerdata.reward import combined
 from seekertrain.environment import AnyTool, Opening, read_as_played, trajectory
-from seekertrain.patches import grid_of
-from seekertrain.player import asked
-from seekertrain.processor import NEVER_SAID
 from seekertrain.rollout_log import Rolled
 from seekertrain.shared import share_patches
 

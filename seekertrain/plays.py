@@ -60,7 +60,7 @@ class Plays(TrainerCallback):
     def _play(self, model: Any, args: Any, state: Any) -> None:
         from accelerate.utils import gather_object
 
-        from seekertrain.player import Player, play_all
+        from seekerdata.player import Player, play_all
 
         self._last = state.global_step
         sizes = {"batch_size": self.settings.batch_size, "max_new_tokens": self.settings.max_new_tokens}
@@ -80,7 +80,7 @@ class Plays(TrainerCallback):
             self._write([everyone[n] for n in range(len(self.rows))], state)
 
     def _write(self, plays: Sequence[Any], state: Any) -> None:
-        from seekertrain.player import asked
+        from seekerdata.player import asked
 
         samples = [asked(row) for row in self.rows]
         right = [grade_by_rule(play.answer, sample) for play, sample in zip(plays, samples, strict=True)]

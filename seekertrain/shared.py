@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import PIL.Image
 
 from seekerdata.frame import FrameCache
-from seekertrain.patches import grid_of, patchify
+from seekerdata.patches import grid_of, patchify
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -70,6 +70,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny Qwen3-VL, not trained."""
+    pytest.importorskip("trl", reason="needs the train extra")
+    from seekertrain.tiny import init_tiny
+
+    folder = tmp_path_factory.mktemp("tiny")
+    init_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a tiny model by name (`sam2`, `sam3`, `grounding_dino`), made on first use."""
     for package in ("torch", "transformers"):

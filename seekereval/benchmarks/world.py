@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from seekerdata.errors import ItemError
+from seekerdata.errors import ItemError, SeekerError
 from seekerdata.plugin import describe, make
 from seekerdata.sample import Sample, digest
 from seekerdata.visual_prompt import SHAPES
@@ -82,6 +82,8 @@ class World(Benchmark):
 
     def rows(self, data: Path) -> list[dict[str, Any]]:
         """Every question with its truth; what is not made yet is made now, in half a minute for the default."""
+        if (data / "qa").is_dir():
+            raise SeekerError(f"{data}: a dataset, no place for a world; seekereval run built --data {data.parent}")
         source, stages = self._source, [make("stages", name) for name in ("verify", "segment", "render")]
         made_by = [self.version, source.version, *(describe(stage, with_versions=True) for stage in stages)]
         settings = {name: value for name, value in describe(source).items() if name != "videos"}

@@ -8,7 +8,12 @@ from seekerdata.plugin import FAMILIES, describe, load, make, names
 from seekerdata.visual_prompt import SHAPES
 
 PLUGINS = [(family, name) for family in FAMILIES for name in names(family)]
-NEEDS = {"jsonl": {"path": "."}, "llava_video": {"path": "."}, "model": {"model": "openai-api/local/any"}}
+NEEDS = {
+    "jsonl": {"path": "."},
+    "llava_video": {"path": "."},
+    "model": {"model": "openai-api/local/any"},
+    "weights": {"path": "a/model"},
+}
 
 
 @pytest.mark.parametrize(("family", "name"), PLUGINS, ids=["/".join(p) for p in PLUGINS])

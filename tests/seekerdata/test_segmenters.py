@@ -192,7 +192,7 @@ def test_without_the_extra_one_line_says_what_to_install(
 ) -> None:
     for module in ("torch", "transformers"):
         monkeypatch.setitem(sys.modules, module, None if module == package else sys)
-    with pytest.raises(SeekerError, match=rf"needs {package}: pip install 'videoseeker-toolkit\[segment\]'"):
+    with pytest.raises(SeekerError, match=rf"need {package}: pip install 'videoseeker-toolkit\[weights\]'"):
         make("segmenters", name).segment(question(), workspace.video("clip.mp4"))
 
 

@@ -30,8 +30,8 @@ from seekereval.subtitles import Subtitle, read_subtitles, spoken_at
 from seekereval.table import read_table
 
 SPECS = [
-    "longvideobench", "longvideobench:split=test", "mlvu", "mlvu:split=test", "v2p_bench", "videomme", "videosiah",
-    "world:clips=24",
+    "built", "longvideobench", "longvideobench:split=test", "mlvu", "mlvu:split=test", "v2p_bench", "videomme",
+    "videosiah", "world:clips=24",
 ]  # fmt: skip
 TYPE_OF = {"v2p_bench": "dimension", "videomme": "task_type", "longvideobench": "question_category", "mlvu": "task"}
 """The grouping of a benchmark that says what type a question is."""

@@ -32,13 +32,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny(tiny_qwen: Path) -> Path:
     """A tiny Qwen3-VL, not trained."""
-    from seekertrain.tiny import init_tiny
-
-    folder = tmp_path_factory.mktemp("tiny")
-    init_tiny(folder)
-    return folder
+    return tiny_qwen
 
 
 @pytest.fixture(scope="session")
@@ -147,10 +143,11 @@ def grouped(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         from transformers import AutoModelForImageTextToText
         from trl import GRPOConfig
 
+        from seekerdata.processor import NEVER_SAID
         from seekerdata.rollout import RolloutSettings
         from seekertrain.environment import environment_factory
         from seekertrain.grpo import GroupTrainer
-        from seekertrain.processor import NEVER_SAID, load_processor
+        from seekertrain.processor import load_processor
         from seekertrain.questions import load, playable
         from seekertrain.rows import Data
 

@@ -14,8 +14,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
 
 from seekerdata.errors import ItemError
-from seekertrain.batch import Collator, Encoder, chat
-from seekertrain.patches import grid_of, patchify
+from seekerdata.patches import grid_of, patchify
+from seekerdata.processor import chat
+from seekertrain.batch import Collator, Encoder
 from seekertrain.processor import load_processor, training_template
 
 Row = dict[str, Any]

@@ -14,12 +14,12 @@ from transformers.utils import get_json_schema
 
 from seekerdata.errors import SeekerError
 from seekerdata.observation import picture_hash
+from seekerdata.patches import patchify
 from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import VideoTools, tool_names, tool_schemas
 from seekerdata.trajectory import StopReason
 from seekertrain.environment import NO_ROOM, NOT_SHOWN, Environment, Opening, environment_factory, trajectory
 from seekertrain.grpo import Blind
-from seekertrain.patches import patchify
 from seekertrain.processor import load_processor
 from seekertrain.shared import Kept, Pictures, share_patches
 

@@ -4,32 +4,44 @@ Which side the mark is on is in the marked frame alone, so a model that does not
 """
 
 import asyncio
+import io
+import json
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
 import pytest
+from transformers import TrainerState, TrainingArguments
+from typer.testing import CliRunner
 
-from seekerdata.dataset import messages
+from seekerdata.dataset import features, messages, write_config
 from seekerdata.grade import grade_by_rule
 from seekerdata.observation import PromptFrame, materialise
+from seekerdata.player import Player, asked, play_all
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
 from seekerdata.sample import Sample
 from seekerdata.tools import tool_schemas
-from seekerdata.trajectory import ToolCall
+from seekerdata.trajectory import ToolCall, Trajectory
 from seekerdata.video import Video
+from seekereval.cli import app
+from seekereval.results import read_results
+from seekereval.view import read_trajectories
 from seekertrain.batch import Collator, Encoder
 from seekertrain.looks import looks
-from seekertrain.player import Player, asked, play_all
+from seekertrain.plays import Plays
 from seekertrain.processor import load_processor
+from seekertrain.rows import Data, questions
+from seekertrain.sft import Rollouts
 from tests.clips import make_clip
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 
 COLOURS = {"red": (255, 0, 0), "lime": (0, 255, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0)}
 PLAY = RolloutSettings(overview_fps=0.2)
+TOKENS = 60
+"""Of one turn."""
 
 
 class Guide(Policy):
@@ -94,10 +106,20 @@ def fit(model: Any, encoder: Encoder, rows: list[dict[str, Any]], steps: int, si
         warm.step()
 
 
-def test_model_learns_to_look_at_the_mark(tiny: Path, tmp_path: Path) -> None:
+class Learnt(NamedTuple):
+    """A model that has learnt, and rows of which it has seen none."""
+
+    model: Any
+    processor: Any
+    held: list[dict[str, Any]]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def learnt(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
     from transformers import AutoModelForImageTextToText
 
-    clip = make_clip(tmp_path / "clip.mp4", size=(56, 56))
+    clip = make_clip(tmp_path_factory.mktemp("learnt") / "videos" / "clip.mp4", size=(56, 56))
     rows = [marked_row(n, clip) for n in range(192 + 64)]
     taught = [trajectory_row(row, clip) for row in rows[:192]]
     processor = load_processor(str(tiny))
@@ -105,9 +127,46 @@ def test_model_learns_to_look_at_the_mark(tiny: Path, tmp_path: Path) -> None:
     encoder = Encoder(processor)
     fit(model, encoder, [look for row in taught for look in looks(row)], steps=64, size=16)
     fit(model, encoder, taught, steps=32, size=8)
-    held = rows[192:]
-    plays = play_all(Player(model=model, processor=processor, max_new_tokens=60), held, tmp_path, PLAY)
-    right = [grade_by_rule(play.answer, asked(row)) for play, row in zip(plays, held, strict=True)]
+    return Learnt(model, processor, rows[192:], clip.parent.parent)
+
+
+def test_model_learns_to_look_at_the_mark(learnt: Learnt) -> None:
+    player = Player(model=learnt.model, processor=learnt.processor, max_new_tokens=TOKENS)
+    plays = play_all(player, learnt.held, learnt.folder / "videos", PLAY)
+    right = [grade_by_rule(play.answer, asked(row)) for play, row in zip(plays, learnt.held, strict=True)]
     looked = [[call.name for call in play.calls] for play in plays]
     assert sum(right) >= 48, f"{sum(right)} of 64 right"  # by chance once in 30,000 times
     assert looked == [["view_visual_prompt"]] * 64
+
+
+def test_an_evaluation_of_the_checkpoint_is_turn_by_turn_what_training_played(learnt: Learnt) -> None:
+    out, rows = learnt.folder / "run", learnt.held[:8]
+    write_config("qa", map(qa_row, rows), learnt.folder / "dataset")
+    data = Data(path=str(learnt.folder / "dataset"))
+    held = questions(data, [row["id"] for row in rows], len(rows))
+    how = Rollouts(every=1, batch_size=8, max_new_tokens=TOKENS, play=PLAY)
+    settings = TrainingArguments(str(out), use_cpu=True, report_to="none")
+    plays = Plays(held, data.videos(), how, learnt.processor, out, print)
+    plays.on_train_end(settings, TrainerState(is_world_process_zero=True), None, learnt.model)
+    learnt.model.save_pretrained(out / "model")
+    learnt.processor.save_pretrained(out / "model")
+    words = ["run", "world", "--data", data.path, "--model", f"hf/{out / 'model'}", "--out", str(out / "scored")]
+    words += ["--set", f"fps={PLAY.overview_fps}", "--max-tokens", str(TOKENS), "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    lines = [json.loads(line) for line in (out / "rollouts" / "step-000000.jsonl").read_text().splitlines()]
+    found, graded = read_trajectories(out / "scored"), read_results(out / "scored").graded
+    for line, item in zip(lines, graded, strict=True):
+        mine, theirs = Trajectory.model_validate(line["trajectory"]), found[line["id"]]
+        assert mine.turns == theirs.turns and mine.calls and (mine.stop, mine.answer) == (theirs.stop, theirs.answer)
+        assert (item.item.id, item.score, item.answer) == (line["id"], line["right"], line["answer"])
+    assert json.loads(done.stdout)["headline"] == round(100 * sum(line["right"] for line in lines) / len(lines), 6) > 0
+
+
+def qa_row(row: dict[str, Any]) -> dict[str, Any]:
+    """The question with every column of a dataset's `qa` row."""
+    picture = io.BytesIO()
+    row["image"].save(picture, "PNG")
+    kept = {"bytes": picture.getvalue(), "path": None}
+    marked = {"image": kept, "raw_image": kept, "shape": "rectangle", "colour": row["dimension"], "phrase": "the box"}
+    return dict.fromkeys(features("qa")) | row | marked | {"box_xyxy": [0.0, 0.0, 9.0, 9.0]}

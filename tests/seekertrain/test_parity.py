@@ -71,7 +71,7 @@ def row(run: Path) -> Row:
 
 
 def in_synthesis(script: list[str], row: Row, run: Path) -> Trajectory:
-    from seekertrain.player import asked
+    from seekerdata.player import asked
 
     settings = RolloutSettings(max_rounds=ROUNDS)
     video = Video(run / "videos" / row["video_path"])
@@ -80,7 +80,7 @@ def in_synthesis(script: list[str], row: Row, run: Path) -> Trajectory:
 
 
 def in_evaluation(script: list[str], row: Row, run: Path, folder: Path) -> Trajectory:
-    from seekertrain.player import asked
+    from seekerdata.player import asked
 
     (folder / "videos").mkdir()
     (folder / "videos" / "one.mp4").symlink_to((run / "videos" / row["video_path"]).resolve())

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from seekerdata.errors import SeekerError
+from seekerdata.processor import NEVER_SAID
 from seekerdata.recipe import load_recipe
 from seekertrain.assembly import assemble_rl, prepare_rl, rl_config
-from seekertrain.processor import NEVER_SAID
 from seekertrain.rl import RlRecipe, train_rl
 from seekertrain.sft import carry_out
 

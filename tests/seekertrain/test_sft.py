@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ import yaml
 from seekerdata.errors import SeekerError
 from seekerdata.sample import Sample
 from seekerdata.trajectory import StopReason, ToolCall, Trajectory, Turn
-from seekertrain.assembly import load_model, trainer_config
+from seekertrain.assembly import trainer_config
 from seekertrain.plays import _line
 from seekertrain.sft import SftRecipe, train
 
@@ -232,18 +231,6 @@ def test_rows_held_out_are_not_trained_on(recipe: Make, run: Path, tmp_path: Pat
 def test_no_row_that_fits_is_said_with_its_reason(recipe: Make, tmp_path: Path) -> None:
     with pytest.raises(SeekerError, match=r"none of \d+ rows can be used, the first: .* tokens up to the first turn"):
         train(recipe(tmp_path, "max_length=50"))
-
-
-@pytest.mark.parametrize("where", ["nowhere/at/all", "weights"])
-def test_a_model_that_cannot_be_read_is_one_line(recipe: Make, tiny: Path, tmp_path: Path, where: str) -> None:
-    folder: Any = where
-    if where == "weights":
-        folder = tmp_path / "weights"
-        shutil.copytree(tiny, folder)
-        next(folder.glob("*.safetensors")).unlink()
-    with pytest.raises(SeekerError, match="cannot be") as caught:
-        load_model(recipe(tmp_path, f"model={folder}").model)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_model_that_drops_tools_is_refused(recipe: Make, tiny: Path, tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""OwnWeights: a model `hf/<folder or hub id>` of an evaluation, played in this process, rendered as it was trained.
+
+The policy that plays it is seekerdata's `weights`; a preset says how long a turn may be and how it is drawn.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from seekerdata.chat_model import identity
+from seekerdata.errors import SeekerError
+from seekerdata.models import ModelSettings
+from seekerdata.plugin import make
+from seekerdata.rollout import Policy
+from seekerdata.vision_model import named_device
+from seekereval.presets import Preset
+
+HF = "hf/"
+PACKAGES = ("torch", "transformers")
+"""Versions that decide what such a model says."""
+
+
+def check(model: ModelSettings, preset: Preset) -> None:
+    """Find out before a run whether the model can be played here; its weights are not loaded.
+
+    Raises:
+        SeekerError: there is no such model, it is of another family, packages are missing, or it has a server.
+    """
+    if model.base_url:
+        raise SeekerError(f"{model.model} is played in this process; for a server name it openai-api/<name>/<model>")
+    if preset.calls != "native":
+        raise SeekerError(f"{model.model}: its own template says how tools are called; leave --calls out")
+    player(model.model, preset).check_ready()
+
+
+def player(name: str, preset: Preset) -> Policy:
+    """The policy that plays `hf/...`; those of equal settings share weights and answer in one batch."""
+    path, revision = _place(name)
+    how = {"max_new_tokens": preset.max_tokens, "temperature": preset.temperature or 0.0}
+    policy: Policy = make("policies", {"use": "weights", "path": path, "revision": revision, **how})
+    return policy
+
+
+def weights_of(model: ModelSettings) -> dict[str, Any]:
+    """What tells its weights from others, for the manifest."""
+    return identity(*_place(model.model))
+
+
+def device_of() -> str:
+    """Where it is played, for the manifest."""
+    import torch
+
+    device = named_device("auto")
+    return torch.cuda.get_device_name(device) if device != "cpu" else device
+
+
+def _place(name: str) -> tuple[str, str | None]:
+    """Folder or hub id, and the revision behind `@` of the latter."""
+    path = name.removeprefix(HF)
+    if Path(path).expanduser().is_dir():
+        return str(Path(path).expanduser()), None
+    path, _, revision = path.partition("@")
+    return path, revision or None
