@@ -4,7 +4,6 @@ Nothing is trained here, and nothing written but the list of rows that are left 
 """
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,14 +54,13 @@ def rl_config(recipe: "RlRecipe") -> Any:
 
 
 def _config(kind: type, recipe: "SftRecipe | RlRecipe", defaults: Mapping[str, Any], ours: Mapping[str, Any]) -> Any:
-    from seekertrain.trainer_settings import build, check_machine, for_machine
+    from seekertrain.trainer_settings import build, check_machine, for_machine, older_names
 
     values = TRAINER | dict(defaults) | for_machine(recipe.trainer)
     check_machine(values, recipe.model.attention)
     shared = {"output_dir": str(recipe.checkpoints), "seed": recipe.seed}
     shared |= {"remove_unused_columns": False, "disable_tqdm": True}
-    with warnings.catch_warnings():  # its new name is unknown to older releases that we support
-        warnings.filterwarnings("ignore", "`gradient_checkpointing", FutureWarning)
+    with older_names():
         return build(kind, "trainer", values | shared | dict(ours))
 
 

@@ -13,7 +13,7 @@ from seekerdata.rollout import RolloutSettings
 from seekertrain.alarm import AlarmSettings
 from seekertrain.rewards import RewardSettings
 from seekertrain.sft import Tell, Training, carry_out
-from seekertrain.trainer_settings import OURS_IN_RL, checked
+from seekertrain.trainer_settings import OURS_IN_RL, checked, older_names
 
 
 class RlRecipe(Training):
@@ -51,6 +51,7 @@ class RlRecipe(Training):
         return self
 
 
+@older_names()
 def train_rl(recipe: RlRecipe, tell: Tell = lambda line: None) -> Path:
     """Train, or go on where a killed run stopped; returns the folder of the trained model.
 

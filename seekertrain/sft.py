@@ -17,7 +17,7 @@ from seekerdata.rollout import RolloutSettings
 from seekertrain.checkpoints import last_whole, room_for_checkpoints
 from seekertrain.parts import Part
 from seekertrain.rows import Data
-from seekertrain.trainer_settings import OURS_IN_SFT, checked
+from seekertrain.trainer_settings import OURS_IN_SFT, checked, older_names
 
 if TYPE_CHECKING:
     from seekertrain.rl import RlRecipe
@@ -149,6 +149,7 @@ class SftRecipe(Training):
         return self.model.model_copy(update={"path": str(self.out / "warm_up" / "model"), "revision": None})
 
 
+@older_names()
 def train(recipe: SftRecipe, tell: Tell = lambda line: None) -> Path:
     """Train, or go on where a killed run stopped; returns the folder of the trained model.
 
