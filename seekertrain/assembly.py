@@ -49,6 +49,9 @@ def rl_config(recipe: "RlRecipe") -> Any:
     """
     from trl import GRPOConfig
 
+    from seekertrain.trl_names import check_names
+
+    check_names()
     ours = {"log_completions": False, "max_tool_calling_iterations": recipe.play.max_rounds}
     return _config(GRPOConfig, recipe, {}, ours)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Ids = Sequence[int]
 
+
 class GroupTrainer(GRPOTrainer):
     """GRPOTrainer whose rollouts share their work and are checked.
 

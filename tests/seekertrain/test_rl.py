@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from seekerdata.errors import SeekerError
 from seekerdata.recipe import load_recipe
@@ -19,21 +18,6 @@ ROOT = Path(__file__).parent.parent.parent
 RECIPES = sorted((ROOT / "recipes" / "rl").glob("*.yaml"))
 
 Make = Callable[..., RlRecipe]
-
-
-@pytest.fixture(scope="session")
-def rl_recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Makes recipes of two steps on the smallest world; keys are dotted, as in `--set`."""
-    trainer = {"max_steps": 2, "num_generations": 2, "per_device_train_batch_size": 2, "max_completion_length": 30}
-    trainer |= {"logging_steps": 1, "save_steps": 1, "use_cpu": True, "gradient_checkpointing": False}
-    values = {"name": "small", "model": str(tiny), "data": str(run / "dataset"), "play": {"overview_fps": 0.2}}
-
-    def make(out: Path, *changes: str) -> RlRecipe:
-        file = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
-        file.write_text(yaml.safe_dump(values | {"out": str(out), "trainer": trainer}))
-        return load_recipe(RlRecipe, file, changes)
-
-    return make
 
 
 @pytest.fixture(scope="module")
