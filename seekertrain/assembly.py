@@ -111,7 +111,8 @@ def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
         settings.generation_kwargs["max_tokens" if settings.use_vllm else "max_new_tokens"] = recipe.turn_tokens
     rewards, settings.reward_weights = reward_functions(recipe.rewards)
     model, adapters = _to_train(recipe, recipe.model)
-    log, watch = RolloutLog(recipe.out, rows.videos, recipe.record_every), Watch(recipe.alarm, tell)
+    log = RolloutLog(recipe.out, rows.videos, recipe.record_every, processes=settings.world_size)
+    watch = Watch(recipe.alarm, tell)
     watching = [*_watching(recipe, held.data["id"] if held else (), processor, tell), watch]
 
     def seen(step: int, rolled: Sequence[Rolled]) -> None:

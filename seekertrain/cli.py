@@ -6,6 +6,8 @@ Under `accelerate launch` the first process speaks for all; another one speaks o
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,6 +15,7 @@ import typer
 
 from seekerdata.cli import Changes, Json, Out, user_errors
 from seekerdata.errors import SeekerError
+from seekertrain.alarm import Stopped
 
 if TYPE_CHECKING:
     from seekerdata.recipe import Recipe
@@ -52,7 +55,7 @@ def sft(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
 @app.command()
 def rl(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
     """Train on rollouts of the `rl` rows of a dataset (GRPO), or go on where a run was stopped."""
-    with user_errors():
+    with user_errors(), told_once():
         from seekertrain.rl import RlRecipe, train_rl
 
         model = train_rl(_load(RlRecipe, recipe, changes, out), _tell)
@@ -151,6 +154,22 @@ def _load(kind: type[Kind], path: Path, changes: list[str] | None, out: Path | N
         if _first():
             raise
         raise typer.Exit(2) from None  # the same mistake in every process: one tells it
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Of the processes of a run that stopped, the first says why before any of them ends: one that ends with an error
+    is the launcher's sign to end the others."""
+    try:
+        yield
+    except Stopped as reason:
+        if _first():
+            print(reason, file=sys.stderr, flush=True)
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            from accelerate import PartialState
+
+            PartialState().wait_for_everyone()
+        raise typer.Exit(2) from None
 
 
 def _first() -> bool:

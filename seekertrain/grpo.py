@@ -13,9 +13,9 @@ from accelerate.utils import gather_object
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
-from seekerdata.errors import SeekerError
 from seekerdata.observation import PromptFrame
 from seekerdata.reward import combined
+from seekertrain.alarm import Stopped
 from seekertrain.environment import AnyTool, Opening, read_as_played, trajectory
 from seekertrain.placeholders import Blind, check_features
 from seekertrain.player import asked
@@ -95,12 +95,12 @@ class GroupTrainer(GRPOTrainer):
         """Train to the last step.
 
         Raises:
-            SeekerError: what watches ended the run before.
+            Stopped: what watches ended the run before.
         """
         result = super().train(*arguments, **settings)
         for watcher in self.callback_handler.callbacks:
             if why := getattr(watcher, "stopped", None):
-                raise SeekerError(f"stopped at step {self.state.global_step}: {why}")
+                raise Stopped(f"stopped at step {self.state.global_step}: {why}")
         return result
 
     def _tokenize_prompts(self, prompts: Any) -> Any:
@@ -225,19 +225,19 @@ class GroupTrainer(GRPOTrainer):
         """Rewards of all processes; a rollout whose video could not be shown has none and is left out of its group.
 
         Raises:
-            SeekerError: none could be shown, or no judge could be asked about any.
+            Stopped: none could be shown, or no judge could be asked about any.
         """
         found = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         faults = [environment.fault for environment in self.environments]
         faulty = self.accelerator.gather(torch.tensor([fault is not None for fault in faults], device=found.device))
         if faulty.all():
-            raise SeekerError(
+            raise Stopped(
                 f"no rollout of this step could be shown: {next((fault for fault in faults if fault), 'on no process')}"
             )
         mode = "train" if self.model.training else "eval"
         self._metrics[mode]["rollouts/not_shown"].append(float(faulty.float().mean()))
         found[faulty] = torch.nan
         if found.isnan().all():
-            raise SeekerError("no rollout of this step could be scored: the judge failed on every one")
+            raise Stopped("no rollout of this step could be scored: the judge failed on every one")
         self._parts, self._completions = found, completions
         return found
