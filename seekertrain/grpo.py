@@ -5,6 +5,7 @@ Importing this file loads torch and TRL.
 """
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import torch
 from accelerate.utils import gather_object
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from seekerdata.observation import PromptFrame
 from seekerdata.reward import combined
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
     from seekertrain.questions import Questions
 
 Ids = Sequence[int]
+
+
+class ByEpoch(RepeatSampler):
+    """TRL's order of the questions, by seed and epoch alone: TRL's own begins anew where a run goes on."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called before each epoch."""
+        self.generator.manual_seed(random.Random(f"{self.seed}/{epoch}").getrandbits(63))
 
 
 class GroupTrainer(GRPOTrainer):
@@ -102,6 +112,11 @@ class GroupTrainer(GRPOTrainer):
             if why := getattr(watcher, "stopped", None):
                 raise Stopped(f"stopped at step {self.state.global_step}: {why}")
         return result
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        sampler = super()._get_train_sampler(dataset)
+        sampler.__class__ = ByEpoch
+        return sampler
 
     def _tokenize_prompts(self, prompts: Any) -> Any:
         """Tokens and pictures of the prompts, kept to know later whose turn is written."""

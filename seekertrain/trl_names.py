@@ -13,6 +13,7 @@ from seekerdata.errors import SeekerError
 Methods = Mapping[str, tuple[str, ...]]
 
 OVERRIDDEN: Methods = {
+    "_get_train_sampler": ("dataset",),
     "_tokenize_prompts": ("prompts",),
     "_generate_single_turn": ("prompt_ids", "images", "multimodal_fields", "num_generations", "has_tool_images"),
     "_tool_call_loop": (

@@ -58,6 +58,18 @@ def test_a_killed_run_goes_on_with_the_same_numbers(trained: Path, rl_recipe: Ma
     assert steps(out) == steps(trained)
 
 
+def test_a_run_that_goes_on_in_a_later_epoch_meets_the_questions_that_it_would_have_met(
+    rl_recipe: Make, tmp_path: Path
+) -> None:
+    def order(epochs: range) -> list[list[int]]:
+        recipe = rl_recipe(tmp_path)
+        sampler = assemble_rl(recipe, rl_config(recipe), lambda line: None)._get_train_sampler()
+        return [[sampler.set_epoch(epoch), *sampler][1:] for epoch in epochs]
+
+    whole = order(range(6))
+    assert order(range(3, 6)) == whole[3:] and len(set(map(str, whole))) > 1
+
+
 def test_a_finished_run_is_not_trained_again_and_its_folder_is_no_other_runs(trained: Path, rl_recipe: Make) -> None:
     told: list[str] = []
     train_rl(rl_recipe(trained, "trainer.beta=0.01"), told.append)
