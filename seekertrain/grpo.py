@@ -57,6 +57,7 @@ class GroupTrainer(GRPOTrainer):
     """
 
     environments: "list[Opening]"
+    vllm_generation: Any
 
     def __init__(
         self,

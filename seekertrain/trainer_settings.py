@@ -138,6 +138,13 @@ def check_machine(values: Mapping[str, Any], attention: str) -> None:
             raise SeekerError(f"model.attention: {attention} needs the package flash_attn (or kernels); or use sdpa")
 
 
+def without_gpu() -> dict[str, Any]:
+    """What lets a configuration be built that is only looked at, on a machine that could not train it."""
+    import torch
+
+    return {} if torch.accelerator.is_available() else {"use_cpu": True, "tf32": None}
+
+
 def for_machine(values: Mapping[str, Any]) -> dict[str, Any]:
     """What a recipe leaves open and the machine decides: bf16 and pinned memory where there is a GPU."""
     import torch
