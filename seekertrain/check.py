@@ -16,6 +16,7 @@ from seekertrain.batch import Encoded, Encoder, chat
 from seekertrain.parts import freeze, lora_config, parameters
 from seekertrain.rows import ByLength, Rows, measured, spread
 from seekertrain.sft import SftRecipe
+from seekertrain.trainer_settings import older_names
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
@@ -73,6 +74,7 @@ class Report:
         }
 
 
+@older_names()
 def check(recipe: SftRecipe, shown: int = 2) -> Report:
     """Look a recipe over.
 

@@ -26,6 +26,7 @@ from seekertrain.parts import parameters
 from seekertrain.patches import grid_of
 from seekertrain.rl import RlRecipe
 from seekertrain.rows import spread
+from seekertrain.trainer_settings import older_names
 
 READ = ("id", "question", "video_duration_s", "video_size_wh", "frame_time_s")
 CALL = ToolCall(id="call_1", name="crop_video", arguments={"video_path": "video", "start_time": 0.0, "end_time": 10.0})
@@ -76,6 +77,7 @@ class RlReport:
         }
 
 
+@older_names()
 def check_rl(recipe: RlRecipe, shown: int = 2) -> RlReport:
     """Look a recipe over.
 
@@ -87,12 +89,13 @@ def check_rl(recipe: RlRecipe, shown: int = 2) -> RlReport:
         SeekerError: it could not be trained at all; the text says why.
     """
     from seekertrain.processor import load_processor
+    from seekertrain.progress import walked
 
     settings = rl_config(recipe, trains=False)
     encoder, told = Encoder(load_processor(recipe.model.path, recipe.model.revision)), list[str]()
     questions, held = prepare_rl(recipe, told.append)
     rows = list(questions.data.with_format(None).select_columns(list(READ)))
-    prompts = [prompt(row, recipe.play, encoder) for row in rows]
+    prompts = [prompt(row, recipe.play, encoder) for row in walked(rows, "prompts measured")]
     lengths = [encoded.length for encoded in prompts]
     model, template = weightless(recipe), template_facts(encoder.processor)
     room = room_of(rows, recipe, settings, encoder)
@@ -119,7 +122,7 @@ def check_rl(recipe: RlRecipe, shown: int = 2) -> RlReport:
 
 def lacking(room: Mapping[str, int], steps: Mapping[str, int], longest: int, context: int) -> list[str]:
     """What would go wrong for want of tokens or of questions."""
-    found, least = [], room["largest_look"] + room["its_call"]
+    found, least = [], room.get("largest_look", 0) + room.get("its_call", 0)
     if least > room["max_completion_length"]:
         found.append(
             f"trainer.max_completion_length: one look takes up to {least:,} tokens ({room['its_frames']} frames and "
@@ -185,8 +188,10 @@ def room_of(rows: Sequence[Mapping[str, Any]], recipe: RlRecipe, settings: Any, 
     play, found = recipe.play, {"max_completion_length": int(settings.max_completion_length)}
     if recipe.turn_tokens:
         found["turn_tokens"] = recipe.turn_tokens
+    if play.mode != "tool":
+        return found
     largest, frames, call = 0, 0, 0
-    for row in _widest(rows, play, encoder) if play.mode == "tool" else ():
+    for row in _widest(rows, play, encoder):
         tools = play.tools
         count = frame_count(tools.crop_fps, tools.crop_max_frames, row["video_duration_s"], tools.crop_min_frames)
         times = fps_capped(tools.crop_fps, tools.crop_max_frames, tools.crop_min_frames).times(
