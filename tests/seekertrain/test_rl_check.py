@@ -41,8 +41,8 @@ def test_a_look_that_never_fits_is_a_fault(rl_recipe: Make, tmp_path: Path) -> N
     least = report.room["largest_look"] + report.room["its_call"]
     assert report.room["its_frames"] == 10
     assert report.faults == [
-        f"trainer.max_completion_length: one look takes up to {least} tokens (10 frames and its call) and 30 may follow "
-        "a prompt: such a look would never be shown"
+        f"trainer.max_completion_length: one look takes up to {least} tokens (10 frames and its call) and 30 may "
+        "follow a prompt: such a look would never be shown"
     ]
     assert check_rl(rl_recipe(tmp_path, f"trainer.max_completion_length={least}")).faults == []
 
