@@ -64,7 +64,7 @@ def test_a_finished_run_is_not_trained_again_and_its_folder_is_no_other_runs(tra
     train_rl(rl_recipe(trained, *TRAINED), told.append)
     assert "finished" in told[0]
     with pytest.raises(SeekerError, match=r"another trainer\.beta; name another folder"):
-        train_rl(rl_recipe(trained))
+        train_rl(rl_recipe(trained, *TRAINED[1:]))
 
 
 def test_no_backend_samples_what_stands_for_a_picture_and_turns_are_limited(rl_recipe: Make, tmp_path: Path) -> None:
