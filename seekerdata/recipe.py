@@ -26,14 +26,24 @@ def load_recipe(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
     Raises:
         SeekerError: one line for every mistake, with the file and the nearest right key.
     """
-    values = _read(path)
-    for change in changes:
-        _apply(values, change)
+    values = read_values(path, changes)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         lines = sorted(_lines(error.errors(), [], kind))
         raise SeekerError("\n".join(f"{path}: {line}" for line in lines)) from None
+
+
+def read_values(path: Path, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """A recipe's keys and values with the changes applied, not yet checked.
+
+    Raises:
+        SeekerError: there is no such file, or it is no mapping.
+    """
+    values = _read(path)
+    for change in changes:
+        _apply(values, change)
+    return values
 
 
 def _read(path: Path) -> dict[str, Any]:

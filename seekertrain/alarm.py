@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from seekerdata.errors import SeekerError
+
 CALLS_LEFT, ACCURACY_LEFT = 0.2, 0.8
 """Tool use has collapsed when this share of the best window's calls is left, and this share of its accuracy."""
 CALLS_BEFORE = 0.5
@@ -33,6 +35,10 @@ class AlarmSettings(BaseModel):
     """When tool use collapses: what is trained on is then useless."""
     on_one_answer: Does = "warn"
     """When one answer takes over; chance does it too where questions are few."""
+
+
+class Stopped(SeekerError):
+    """Training ended for a reason that each of its processes knows; one of them tells it."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Nothing is trained here, and nothing written but the list of rows that are left 
 """
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,8 @@ TRAINER = {"report_to": "tensorboard", "save_total_limit": 2}
 """What a run sets in TRL's configuration where the recipe does not."""
 
 
-def trainer_config(recipe: "SftRecipe") -> Any:
-    """TRL's SFTConfig of a recipe.
+def trainer_config(recipe: "SftRecipe", trains: bool = True) -> Any:
+    """TRL's SFTConfig of a recipe; one that is only looked at (not `trains`) may ask for a GPU that is not here.
 
     Raises:
         SeekerError: this machine cannot do what it asks, or TRL refuses a value.
@@ -40,30 +39,37 @@ def trainer_config(recipe: "SftRecipe") -> Any:
         "include_num_input_tokens_seen": "all" if recipe.packing else "non_padding",
     }
     measured_by = "epoch" if recipe.held_out or recipe.held_out_share else "no"
-    return _config(SFTConfig, recipe, {"eval_strategy": measured_by}, ours)
+    return _config(SFTConfig, recipe, {"eval_strategy": measured_by}, ours, trains)
 
 
-def rl_config(recipe: "RlRecipe") -> Any:
-    """TRL's GRPOConfig of a recipe.
+def rl_config(recipe: "RlRecipe", trains: bool = True) -> Any:
+    """TRL's GRPOConfig of a recipe; `trains` as above.
 
     Raises:
         SeekerError: this machine cannot do what it asks, or TRL refuses a value.
     """
     from trl import GRPOConfig
 
+    from seekertrain.trl_names import check_names
+
+    check_names()
     ours = {"log_completions": False, "max_tool_calling_iterations": recipe.play.max_rounds}
-    return _config(GRPOConfig, recipe, {}, ours)
+    return _config(GRPOConfig, recipe, {}, ours, trains)
 
 
-def _config(kind: type, recipe: "SftRecipe | RlRecipe", defaults: Mapping[str, Any], ours: Mapping[str, Any]) -> Any:
-    from seekertrain.trainer_settings import build, check_machine, for_machine
+def _config(
+    kind: type, recipe: "SftRecipe | RlRecipe", defaults: Mapping[str, Any], ours: Mapping[str, Any], trains: bool
+) -> Any:
+    from seekertrain.trainer_settings import build, check_machine, for_machine, older_names, without_gpu
 
     values = TRAINER | dict(defaults) | for_machine(recipe.trainer)
-    check_machine(values, recipe.model.attention)
+    if trains:
+        check_machine(values, recipe.model.attention)
+    else:
+        values |= without_gpu()
     shared = {"output_dir": str(recipe.checkpoints), "seed": recipe.seed}
     shared |= {"remove_unused_columns": False, "disable_tqdm": True}
-    with warnings.catch_warnings():  # its new name is unknown to older releases that we support
-        warnings.filterwarnings("ignore", "`gradient_checkpointing", FutureWarning)
+    with older_names():
         return build(kind, "trainer", values | shared | dict(ours))
 
 
@@ -112,7 +118,8 @@ def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
         settings.generation_kwargs["max_tokens" if settings.use_vllm else "max_new_tokens"] = recipe.turn_tokens
     rewards, settings.reward_weights = reward_functions(recipe.rewards)
     model, adapters = _to_train(recipe, recipe.model)
-    log, watch = RolloutLog(recipe.out, rows.videos, recipe.record_every), Watch(recipe.alarm, tell)
+    log = RolloutLog(recipe.out, rows.videos, recipe.record_every, processes=settings.world_size)
+    watch = Watch(recipe.alarm, tell)
     watching = [*_watching(recipe, held.data["id"] if held else (), processor, tell), watch]
 
     def seen(step: int, rolled: Sequence[Rolled]) -> None:
@@ -247,8 +254,28 @@ def _join(trainer: Any, recipe: "SftRecipe | RlRecipe", adapters: Any) -> None:
             watcher.logging_dir = str(recipe.out / "tensorboard")
         if type(watcher).__name__ == "Plays":
             watcher.trainer = trainer
-            zero3 = (
-                trainer.is_deepspeed_enabled and trainer.accelerator.deepspeed_config["zero_optimization"]["stage"] == 3
-            )
-            if trainer.is_fsdp_enabled or zero3:
+            if _spread(trainer):
                 raise SeekerError("rollouts.every: no process holds all weights under FSDP or ZeRO-3; set it to 0")
+    if recipe.kind == "rl":
+        check_turns(trainer)
+
+
+def check_turns(trainer: Any) -> None:
+    """Whether each process can end its rollouts after as many turns as they take: then the others must not need it.
+
+    Raises:
+        SeekerError: the weights are spread, and every turn gathers them: a process that is done would be waited for.
+    """
+    settings = trainer.args
+    apart = settings.use_vllm and (settings.vllm_mode == "server" or not settings.vllm_enable_sleep_mode)
+    if trainer.tools and _spread(trainer) and not apart:
+        raise SeekerError(
+            "FSDP and ZeRO-3 gather the weights for every turn, and rollouts with looks take different numbers of turns"
+            " in each process: the run would hang; use ZeRO-2, or trainer.use_vllm (without vllm_enable_sleep_mode)"
+        )
+
+
+def _spread(trainer: Any) -> bool:
+    """Whether no process holds all weights."""
+    config = trainer.accelerator.deepspeed_config if trainer.is_deepspeed_enabled else {}
+    return bool(trainer.is_fsdp_enabled or config.get("zero_optimization", {}).get("stage") == 3)

@@ -17,9 +17,12 @@ from seekertrain.batch import Encoded, Encoder
 from seekertrain.parts import freeze, lora_config, parameters
 from seekertrain.rows import ByLength, Rows, measured, spread
 from seekertrain.sft import SftRecipe
+from seekertrain.trainer_settings import older_names
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
+
+    from seekertrain.rl import RlRecipe
 
 COMPARED = 8
 """Rows whose prompt is compared with the one that GRPO would show."""
@@ -57,7 +60,22 @@ class Report:
             "batch": [{"id": name, "pieces": [p._asdict() for p in row]} for name, row in self.batch]
         }
 
+    def figures(self) -> dict[str, Any]:
+        """For a terminal, by title."""
+        rows = {key: value for key, value in self.rows.items() if key != "tokens"}
+        return {
+            "rows": {**rows.pop("left_out"), **rows},
+            "tokens of a row": self.lengths | {"over the limit": self.over_limit},
+            "as trained": self.rows["tokens"],
+            "steps": self.steps,
+            "template": self.template,
+            "parameters trained": {p: f"{n['trained']:,} of {n['all']:,}" for p, n in self.parameters.items()},
+            "memory of one device, GB": self.memory_gb,
+            "prompts compared with those of GRPO": self.prompts_compared,
+        }
 
+
+@older_names()
 def check(recipe: SftRecipe, shown: int = 2) -> Report:
     """Look a recipe over.
 
@@ -70,14 +88,14 @@ def check(recipe: SftRecipe, shown: int = 2) -> Report:
     """
     from seekertrain.processor import load_processor
 
-    settings = trainer_config(recipe)
+    settings = trainer_config(recipe, trains=False)
     processor = load_processor(recipe.model.path, recipe.model.revision)
     encoder = Encoder(processor, recipe.max_length)
     rows, held = prepare(recipe, encoder)
     whole = rows if recipe.max_length is None else measured(_all(recipe), Encoder(processor), recipe.data.videos())
     step_rows = settings.per_device_train_batch_size * settings.gradient_accumulation_steps * settings.world_size
     first = list(islice(ByLength(rows.lengths, step_rows, recipe.seed), settings.per_device_train_batch_size))
-    model = _weightless(recipe)
+    model = weightless(recipe)
     template = template_facts(processor)
     faults = [f"the chat template: {name.replace('_', ' ')} is not so" for name, good in template.items() if not good]
     compared = list(islice(rows.data, COMPARED))
@@ -140,7 +158,9 @@ def unlike_prompt(row: Any, encoder: Encoder, processor: "ProcessorMixin") -> st
     return ""
 
 
-def estimate(model: Any, recipe: SftRecipe, settings: Any, longest: int) -> tuple[dict[str, float], list[str]]:
+def estimate(
+    model: Any, recipe: "SftRecipe | RlRecipe", settings: Any, longest: int
+) -> tuple[dict[str, float], list[str]]:
     """Gigabytes that one device takes for the longest rows, by what takes them, and what that takes for granted."""
     counts = parameters(model)
     every, trained = (sum(part[key] for part in counts.values()) for key in ("all", "trained"))
@@ -215,7 +235,7 @@ def _spoken_before(messages: Sequence[Any], place: int) -> bool:
     return any(turn["role"] == "assistant" for turn in messages[: place + 1])
 
 
-def _weightless(recipe: SftRecipe) -> Any:
+def weightless(recipe: "SftRecipe | RlRecipe") -> Any:
     """The model without its numbers, frozen or with adapters as the recipe says."""
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText

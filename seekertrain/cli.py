@@ -6,6 +6,8 @@ Under `accelerate launch` the first process speaks for all; another one speaks o
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,11 +15,12 @@ import typer
 
 from seekerdata.cli import Changes, Json, Out, user_errors
 from seekerdata.errors import SeekerError
+from seekertrain.alarm import Stopped
 
 if TYPE_CHECKING:
     from seekerdata.recipe import Recipe
     from seekertrain.check import Report
-    from seekertrain.sft import SftRecipe
+    from seekertrain.rl_check import RlReport
 
 Kind = TypeVar("Kind", bound="Recipe")
 
@@ -41,10 +44,10 @@ def main() -> None:
 @app.command()
 def sft(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
     """Train on the `sft` rows of a dataset, or go on where a run was stopped."""
-    with user_errors():
-        from seekertrain.sft import train
+    with user_errors(), told_once():
+        from seekertrain.sft import SftRecipe, train
 
-        model = train(_recipe(recipe, changes, out), _tell)
+        model = train(_load(SftRecipe, recipe, changes, out), _tell)
         if _first():
             print(f"model: {model}")
 
@@ -52,7 +55,7 @@ def sft(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
 @app.command()
 def rl(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
     """Train on rollouts of the `rl` rows of a dataset (GRPO), or go on where a run was stopped."""
-    with user_errors():
+    with user_errors(), told_once():
         from seekertrain.rl import RlRecipe, train_rl
 
         model = train_rl(_load(RlRecipe, recipe, changes, out), _tell)
@@ -64,14 +67,21 @@ def rl(recipe: RecipePath, changes: Changes = None, out: Out = None) -> None:
 def check(
     recipe: RecipePath,
     changes: Changes = None,
-    rows: Annotated[int, typer.Option(help="Show so many rows of the first batch.", min=0)] = 2,
+    rows: Annotated[int, typer.Option(help="Show so many rows of the first batch, or so many prompts.", min=0)] = 2,
     as_json: Json = False,
 ) -> None:
-    """Show what a recipe would train: its first batch, lengths, memory, prompts. Nothing is trained."""
+    """Show what a recipe of sft or rl would train: its first rows, lengths, memory, prompts. Nothing is trained."""
     with user_errors():
-        from seekertrain.check import check as look
+        from seekertrain.check import check as check_sft
+        from seekertrain.rl import RlRecipe, kind_of
+        from seekertrain.rl_check import check_rl
+        from seekertrain.sft import SftRecipe
 
-        report = look(_recipe(recipe, changes, None), rows)
+        report: Report | RlReport
+        if kind_of(recipe, changes or ()) is RlRecipe:
+            report = check_rl(_load(RlRecipe, recipe, changes, None), rows)
+        else:
+            report = check_sft(_load(SftRecipe, recipe, changes, None), rows)
         if as_json:
             print(json.dumps(report.facts(), ensure_ascii=False, indent=2, default=str))
         else:
@@ -93,7 +103,7 @@ def init_tiny(
         print(f"model: {folder}")
 
 
-def _print_report(report: "Report") -> None:
+def _print_report(report: "Report | RlReport") -> None:
     """The batch first, as long as it may be; then the figures."""
     from rich.console import Console
     from rich.text import Text
@@ -109,37 +119,20 @@ def _print_report(report: "Report") -> None:
         console.rule(Text(name))
         console.print(Text.assemble(*((drawn(piece.kind, piece.text), styles[piece.kind]) for piece in pieces)))
     console.rule()
-    trained = drawn("trained", "trained")
-    console.print(Text.assemble((trained, styles["trained"]), ", context, ", ("picture", styles["picture"])))
-    for title, facts in _figures(report).items():
-        told = ", ".join(f"{key.replace('_', ' ')} {_figure(value)}" for key, value in facts.items() if value != {})
-        console.print(Text(f"{title}: {told}"))
+    kinds = {piece.kind for _, pieces in report.batch for piece in pieces}
+    legend = [(drawn(kind, kind), style) for kind, style in styles.items() if kind in kinds]
+    console.print(Text(", ").join(Text(*kind) for kind in legend))
+    for title, facts in report.figures().items():
+        if isinstance(facts, dict):
+            facts = ", ".join(f"{key.replace('_', ' ')} {_figure(value)}" for key, value in facts.items())
+        console.print(Text(f"{title}: {facts}"))
     print("assumed of the memory:", *report.assumptions, sep="\n- ")
-    print(f"prompts compared with those of GRPO: {report.prompts_compared}")
     for fault in report.faults:
         print(f"fault: {fault}")
 
 
-def _figures(report: "Report") -> dict[str, dict[str, Any]]:
-    rows = {key: value for key, value in report.rows.items() if key != "tokens"}
-    found = {
-        "rows": {**rows.pop("left_out"), **rows},
-        "tokens of a row": report.lengths | {"over the limit": report.over_limit},
-    }
-    found["as trained"] = report.rows["tokens"]
-    found |= {"steps": report.steps, "template": report.template}
-    found["parameters trained"] = {part: f"{n['trained']:,} of {n['all']:,}" for part, n in report.parameters.items()}
-    return found | {"memory of one device, GB": report.memory_gb}
-
-
 def _figure(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "SftRecipe":
-    from seekertrain.sft import SftRecipe
-
-    return _load(SftRecipe, path, changes, out)
 
 
 def _load(kind: type[Kind], path: Path, changes: list[str] | None, out: Path | None) -> Kind:
@@ -151,6 +144,22 @@ def _load(kind: type[Kind], path: Path, changes: list[str] | None, out: Path | N
         if _first():
             raise
         raise typer.Exit(2) from None  # the same mistake in every process: one tells it
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Of the processes of a run that stopped, the first says why before any of them ends: one that ends with an error
+    is the launcher's sign to end the others."""
+    try:
+        yield
+    except Stopped as reason:
+        if _first():
+            print(reason, file=sys.stderr, flush=True)
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            from accelerate import PartialState
+
+            PartialState().wait_for_everyone()
+        raise typer.Exit(2) from None
 
 
 def _first() -> bool:

@@ -5,22 +5,26 @@ Importing this file loads torch and TRL.
 """
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from accelerate.utils import gather_object
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
-from seekerdata.errors import SeekerError
 from seekerdata.observation import PromptFrame
-from seekerdata.patches import grid_of
 from seekerdata.player import asked
 from seekerdata.processor import NEVER_SAID
 from seekerdata.reward import combined
+from seekertrain.alarm import Stopped
 from seekertrain.environment import AnyTool, Opening, read_as_played, trajectory
+from seekertrain.placeholders import Blind, check_features
 from seekertrain.rollout_log import Rolled
 from seekertrain.shared import share_patches
+from seekertrain.vllm_turns import VllmTurns
 
 if TYPE_CHECKING:
     from seekertrain.questions import Questions
@@ -28,8 +32,12 @@ if TYPE_CHECKING:
 Ids = Sequence[int]
 
 
-class Blind(AssertionError):
-    """A sample's pictures and its tokens do not agree: it would be trained on what it did not see."""
+class ByEpoch(RepeatSampler):
+    """TRL's order of the questions, by seed and epoch alone: TRL's own begins anew where a run goes on."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called before each epoch."""
+        self.generator.manual_seed(random.Random(f"{self.seed}/{epoch}").getrandbits(63))
 
 
 class GroupTrainer(GRPOTrainer):
@@ -49,6 +57,7 @@ class GroupTrainer(GRPOTrainer):
     """
 
     environments: "list[Opening]"
+    vllm_generation: Any
 
     def __init__(
         self,
@@ -64,6 +73,7 @@ class GroupTrainer(GRPOTrainer):
         seen: Callable[[int, Sequence[Rolled]], None] = lambda step, rolled: None,
     ) -> None:
         self.rows, self.held, self.seen = rows, held, seen
+        self._openings: list[tuple[Ids, Sequence[Any], str]] = []
         self.patches = share_patches(processor)
         read_as_played(processor.tokenizer)
         processor.tokenizer.padding_side = "left"  # TRL pads ids on the left, and where pictures stand as told here
@@ -80,6 +90,14 @@ class GroupTrainer(GRPOTrainer):
         )
         self.remove_callback(PrinterCallback)
         self._unsaid = torch.tensor([processor.tokenizer.convert_tokens_to_ids(token) for token in NEVER_SAID])
+        if self.use_vllm:
+            self.vllm_generation = self._guarded(self.vllm_generation)
+
+    def _guarded(self, stock: Any) -> VllmTurns:
+        """TRL's generation by vLLM, looked after. A colocated vLLM of one GPU writes for its own process alone."""
+        apart = stock.mode == "colocate" and stock.tensor_parallel_size == 1
+        alone, end_id = apart or self.accelerator.num_processes == 1, self.processing_class.tokenizer.eos_token_id
+        return VllmTurns(stock, self._image_pad_token_id, end_id, self._named, alone, gather_object)
 
     def _send_telemetry(self) -> None:
         """TRL would report that somebody trains; nothing needs the network that the user did not name."""
@@ -88,21 +106,42 @@ class GroupTrainer(GRPOTrainer):
         """Train to the last step.
 
         Raises:
-            SeekerError: what watches ended the run before.
+            Stopped: what watches ended the run before.
         """
         result = super().train(*arguments, **settings)
         for watcher in self.callback_handler.callbacks:
             if why := getattr(watcher, "stopped", None):
-                raise SeekerError(f"stopped at step {self.state.global_step}: {why}")
+                raise Stopped(f"stopped at step {self.state.global_step}: {why}")
         return result
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        sampler = super()._get_train_sampler(dataset)
+        sampler.__class__ = ByEpoch
+        return sampler
+
+    def _tokenize_prompts(self, prompts: Any) -> Any:
+        """Tokens and pictures of the prompts, kept to know later whose turn is written."""
+        made = super()._tokenize_prompts(prompts)
+        shown = made[1] or [None] * len(prompts)
+        names = [environment.sample_id for environment in self.environments]
+        self._openings = list(zip(made[0], (some or () for some in shown), names, strict=True))
+        return made
+
+    def _named(self, ids: Ids, pictures: Sequence[Any]) -> str:
+        """The sample whose prompt these tokens and pictures begin with."""
+        for opening, shown, name in self._openings:
+            same = len(shown) <= len(pictures) and all(a is b for a, b in zip(shown, pictures, strict=False))
+            if same and list(ids[: len(opening)]) == list(opening):
+                return name
+        return "a sample of no prompt of this step"
 
     def _generate_single_turn(
         self, prompt_ids: Any, images: Any, multimodal_fields: Any, num_generations: int, has_tool_images: bool = False
     ) -> Any:
         """The next turns, after a look whether each sample's tokens and pictures agree."""
         pictures = images or [None] * len(prompt_ids)
-        for n, (ids, shown) in enumerate(zip(prompt_ids, pictures, strict=True)):
-            self._check(f"sample {n} of {len(prompt_ids)} that are generated", ids, shown or ())
+        for ids, shown in zip(prompt_ids, pictures, strict=True):
+            self._check(self._named(ids, shown or ()), ids, shown or ())
         return super()._generate_single_turn(
             prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
         )
@@ -111,6 +150,8 @@ class GroupTrainer(GRPOTrainer):
         """Looks and turns until all have answered; a wrong call is answered in the words of the tools."""
         self._sync_tool_dicts = [AnyTool(environment) for environment in self.environments]  # type: ignore[arg-type]
         played = super()._tool_call_loop(prompts, *rest)
+        if self.use_vllm:
+            self.vllm_generation.wait()
         for environment in self.environments:
             if environment._bug:
                 raise environment._bug  # TRL made words of it
@@ -143,6 +184,7 @@ class GroupTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         """A scored batch, after a look whether pictures are there and stand where their tokens are."""
         batch = super()._generate_and_score_completions(inputs)
+        self._leave_out(batch, self._parts.isnan().all(dim=1))
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         stands = ids == self._image_pad_token_id
         if stands.any():
@@ -153,6 +195,24 @@ class GroupTrainer(GRPOTrainer):
         if self.model.training:
             self.seen(self.state.global_step + 1, self._rolled(inputs, batch["advantages"].tolist()))
         return batch
+
+    def _leave_out(self, batch: dict[str, Any], unscored: torch.Tensor) -> None:
+        """Let what has no reward contribute nothing to the step: neither tokens to the loss nor to what divides it.
+
+        Losses that divide by tokens (dapo, TRL's default) are then those of a step without such rollouts. Those that
+        divide by rollouts (grpo) have the same direction; each other rollout keeps its share, so the step is smaller.
+
+        Args:
+            batch: as TRL made it; its attention stays, for pictures are found by it.
+            unscored: which rollouts of all processes have no reward.
+        """
+        if not unscored.any():
+            return
+        tokens = batch["completion_mask"]
+        first = self.accelerator.process_index * len(tokens)
+        scored = ~unscored[first : first + len(tokens)].unsqueeze(1)
+        batch["tool_mask"] = batch.get("tool_mask", torch.ones_like(tokens)) * scored
+        batch["num_items_in_batch"] = self.accelerator.gather((tokens * batch["tool_mask"]).sum()).sum()
 
     def _rolled(self, inputs: Any, advantages: Sequence[float]) -> list[Rolled]:
         """This process's rollouts of a step and what each was worth; one without a reward had no advantage."""
@@ -175,30 +235,25 @@ class GroupTrainer(GRPOTrainer):
         return found
 
     def _check(self, name: str, ids: Ids, pictures: Sequence[Any]) -> None:
-        settings = self.processing_class.image_processor
-        features = sum(torch.tensor(grid_of(p.size, settings)).prod().item() for p in pictures)
-        features //= settings.merge_size**2
-        tokens = sum(token == self._image_pad_token_id for token in ids)
-        if tokens != features:
-            raise Blind(f"{name}: {tokens} image tokens for {features} features of {len(pictures)} pictures")
+        check_features(name, ids, self._image_pad_token_id, pictures, self.processing_class.image_processor)
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> Any:
         """Rewards of all processes; a rollout whose video could not be shown has none and is left out of its group.
 
         Raises:
-            SeekerError: none could be shown, or no judge could be asked about any.
+            Stopped: none could be shown, or no judge could be asked about any.
         """
         found = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         faults = [environment.fault for environment in self.environments]
         faulty = self.accelerator.gather(torch.tensor([fault is not None for fault in faults], device=found.device))
         if faulty.all():
-            raise SeekerError(
+            raise Stopped(
                 f"no rollout of this step could be shown: {next((fault for fault in faults if fault), 'on no process')}"
             )
         mode = "train" if self.model.training else "eval"
         self._metrics[mode]["rollouts/not_shown"].append(float(faulty.float().mean()))
         found[faulty] = torch.nan
         if found.isnan().all():
-            raise SeekerError("no rollout of this step could be scored: the judge failed on every one")
+            raise Stopped("no rollout of this step could be scored: the judge failed on every one")
         self._parts, self._completions = found, completions
         return found

@@ -5,8 +5,9 @@ Importing this file loads transformers.
 
 import json
 import math
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,17 @@ class Bar(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._progress.stop()
+
+
+def walked(rows: Any, title: str) -> Iterator[Any]:
+    """Rows one by one, with a bar on a terminal that goes when it is full; of several processes the first has one."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True)]
+    quiet = not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0"
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        yield from bar.track(rows, total=len(rows), description=title)
 
 
 SHOWN = {

@@ -4,16 +4,19 @@ The same command again goes on from the last whole checkpoint.
 """
 
 import time
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
+from seekerdata.recipe import read_values
 from seekerdata.rollout import RolloutSettings
 from seekertrain.alarm import AlarmSettings
 from seekertrain.rewards import RewardSettings
-from seekertrain.sft import Tell, Training, carry_out
-from seekertrain.trainer_settings import OURS_IN_RL, checked
+from seekertrain.sft import SftRecipe, Tell, Training, carry_out
+from seekertrain.trainer_settings import OURS_IN_RL, checked, older_names
 
 
 class RlRecipe(Training):
@@ -51,6 +54,25 @@ class RlRecipe(Training):
         return self
 
 
+def kind_of(path: Path, changes: Sequence[str] = ()) -> type[Training]:
+    """Whose recipe a file is: that of `rl` if a key of it, or of its `trainer`, is one of `rl` alone and none of `sft`.
+
+    Raises:
+        SeekerError: there is no such file.
+    """
+    from trl import GRPOConfig, SFTConfig
+
+    values = read_values(path, changes)
+    inner = values.get("trainer")
+    given = {*values, *(f"trainer.{key}" for key in (inner if isinstance(inner, dict) else ()))}
+    rl, sft = (
+        {*recipe.model_fields, *(f"trainer.{key.name}" for key in fields(config))}
+        for recipe, config in ((RlRecipe, GRPOConfig), (SftRecipe, SFTConfig))
+    )
+    return RlRecipe if given & (rl - sft) and not given & (sft - rl) else SftRecipe
+
+
+@older_names()
 def train_rl(recipe: RlRecipe, tell: Tell = lambda line: None) -> Path:
     """Train, or go on where a killed run stopped; returns the folder of the trained model.
 

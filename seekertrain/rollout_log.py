@@ -53,12 +53,14 @@ class RolloutLog:
         videos: the folder that `video.path` of a sample is relative to.
         every: steps between records; 0: none.
         rollouts: at most so many are written of a step, whole groups first.
+        processes: that train together; the rollouts are those of the first.
     """
 
     out: Path
     videos: Path
     every: int = 10
     rollouts: int = 32
+    processes: int = 1
 
     def due(self, step: int) -> bool:
         """Whether a step is recorded; the first one always is, so that one sees at once what is trained."""
@@ -69,7 +71,7 @@ class RolloutLog:
 
         Args:
             step: the optimiser step that they are for, from 1.
-            rollouts: all of that step.
+            rollouts: all of that step that this process played.
 
         Raises:
             SeekerError: the disk is full or not writable.
@@ -80,8 +82,22 @@ class RolloutLog:
         stem = self.out / "rollouts" / f"train-{step:06d}"
         write_atomically(stem.with_suffix(".jsonl"), (_line(rolled) for rolled in shown))
         page, title = stem.with_suffix(".html"), f"{self.out.name}, rollouts of step {step}"
-        write_page(page, title, _facts(step, rollouts, len(shown)), [], self._exhibits(shown), dimensions=DIMENSIONS)
+        write_page(
+            page, title, self._facts(step, rollouts, len(shown)), [], self._exhibits(shown), dimensions=DIMENSIONS
+        )
         return page
+
+    def _facts(self, step: int, rollouts: Sequence[Rolled], shown: int) -> dict[str, str]:
+        """What the page tells of all rollouts of the step, shown or not; a mean is of those that have the number."""
+        of = f", those of the first of {self.processes} processes" if self.processes > 1 else ""
+        facts = {"step": str(step), "rollouts": f"{len(rollouts)}{of}"}
+        facts |= {"shown": f"the first {shown}"} if shown < len(rollouts) else {}
+        facts["groups"] = str(len({rolled.group for rolled in rollouts}))
+        facts["reward"] = _mean([rolled.reward for rolled in rollouts])
+        for name in dict.fromkeys(name for rolled in rollouts for name in rolled.rewards):
+            facts[name] = _mean([rolled.rewards.get(name) for rolled in rollouts])
+        facts["calls per rollout"] = _mean([len(rolled.trajectory.calls) for rolled in rollouts])
+        return facts
 
     def _exhibits(self, shown: Sequence[Rolled]) -> Iterator[Exhibit]:
         for _, of_group in groupby(shown, key=lambda rolled: rolled.group):
@@ -144,18 +160,6 @@ def _worth(rolled: Rolled) -> str:
     """Reward, its parts and the advantage in one line."""
     parts = ", ".join(f"{name} {_figure(value)}" for name, value in rolled.rewards.items())
     return f"reward {_figure(rolled.reward)} ({parts or 'no parts'}), advantage {_figure(rolled.advantage, '+')}"
-
-
-def _facts(step: int, rollouts: Sequence[Rolled], shown: int) -> dict[str, str]:
-    """What the page tells of all rollouts of the step, shown or not; a mean is of those that have the number."""
-    facts = {"step": str(step), "rollouts": str(len(rollouts))}
-    facts |= {"shown": f"the first {shown}"} if shown < len(rollouts) else {}
-    facts["groups"] = str(len({rolled.group for rolled in rollouts}))
-    facts["reward"] = _mean([rolled.reward for rolled in rollouts])
-    for name in dict.fromkeys(name for rolled in rollouts for name in rolled.rewards):
-        facts[name] = _mean([rolled.rewards.get(name) for rolled in rollouts])
-    facts["calls per rollout"] = _mean([len(rolled.trajectory.calls) for rolled in rollouts])
-    return facts
 
 
 def _line(rolled: Rolled) -> bytes:

@@ -183,12 +183,14 @@ def measured(rows: "Dataset", encoder: "Encoder", videos: Path) -> Rows:
         encoder: of the model that is trained.
         videos: the folder of the videos.
     """
+    from seekertrain.progress import walked
+
     bare = rows.select_columns([name for name in READ if name not in ("image", "images")])
     kept, lengths, shortened, left_out = list[int](), list[int](), list[str](), list[LeftOut]()
     memory: dict[str, Encoded] = {}
     there: dict[str, bool] = {}
     room = KEPT_TOKENS
-    for place, row in enumerate(bare):
+    for place, row in enumerate(walked(bare, "rows measured")):
         path = row["video_path"]
         try:
             if row["media"] == "reference" and not there.setdefault(path, (videos / path).is_file()):

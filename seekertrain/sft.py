@@ -14,10 +14,11 @@ from seekerdata.errors import SeekerError
 from seekerdata.plugin import spelled_out
 from seekerdata.recipe import Recipe
 from seekerdata.rollout import RolloutSettings
+from seekertrain.alarm import Stopped
 from seekertrain.checkpoints import last_whole, room_for_checkpoints
 from seekertrain.parts import Part
 from seekertrain.rows import Data
-from seekertrain.trainer_settings import OURS_IN_SFT, checked
+from seekertrain.trainer_settings import OURS_IN_SFT, checked, older_names
 
 if TYPE_CHECKING:
     from seekertrain.rl import RlRecipe
@@ -149,6 +150,7 @@ class SftRecipe(Training):
         return self.model.model_copy(update={"path": str(self.out / "warm_up" / "model"), "revision": None})
 
 
+@older_names()
 def train(recipe: SftRecipe, tell: Tell = lambda line: None) -> Path:
     """Train, or go on where a killed run stopped; returns the folder of the trained model.
 
@@ -208,5 +210,7 @@ def _run(trainer: Any, start: Path | None) -> Any:
     """Train; a mistake that a worker process met is told as that mistake, without the worker's traceback."""
     try:
         return trainer.train(resume_from_checkpoint=str(start) if start else None)
+    except Stopped:
+        raise
     except SeekerError as error:
         raise SeekerError(str(error).strip().splitlines()[-1].removeprefix("seekerdata.errors.SeekerError: ")) from None

@@ -5,7 +5,9 @@ What a recipe does not set is the class's own default, or one of ours where a ru
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ConfigDict, ValidationError, create_model
@@ -53,6 +55,10 @@ OURS_IN_RL = (
         "chat_template_kwargs": "prompts are those of sft and of evaluation",
         "shuffle_dataset": "the order depends on the seed alone",
     }
+    | dict.fromkeys(
+        ("use_transformers_continuous_batching", "transformers_continuous_batching_config"),
+        "it would write turns without having seen the pictures",
+    )
 )
 
 REPORTS = ("tensorboard", "wandb", "trackio")
@@ -96,6 +102,17 @@ def build(kind: type, where: str, values: Mapping[str, Any]) -> Any:
         raise SeekerError(f"{where}: {' '.join(str(error).split())}") from None
 
 
+@contextmanager
+def older_names() -> Iterator[None]:
+    """Without the warnings that TRL and peft call transformers by names that its next major release will not know.
+
+    They do so for the older releases that they support; who trains can do nothing about it.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`(is_)?gradient_checkpointing", FutureWarning)
+        yield
+
+
 def check_machine(values: Mapping[str, Any], attention: str) -> None:
     """What only a GPU can do is refused where there is none, before any weight is read.
 
@@ -119,6 +136,13 @@ def check_machine(values: Mapping[str, Any], attention: str) -> None:
             raise SeekerError(f"model.attention: {attention} needs a GPU and there is none here; use sdpa")
         if importlib.util.find_spec("flash_attn") is None and importlib.util.find_spec("kernels") is None:
             raise SeekerError(f"model.attention: {attention} needs the package flash_attn (or kernels); or use sdpa")
+
+
+def without_gpu() -> dict[str, Any]:
+    """What lets a configuration be built that is only looked at, on a machine that could not train it."""
+    import torch
+
+    return {} if torch.accelerator.is_available() else {"use_cpu": True, "tf32": None}
 
 
 def for_machine(values: Mapping[str, Any]) -> dict[str, Any]:

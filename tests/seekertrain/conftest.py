@@ -13,6 +13,7 @@ import yaml
 from seekerdata.tools import tool_schemas
 
 if TYPE_CHECKING:
+    from seekertrain.rl import RlRecipe
     from seekertrain.sft import SftRecipe
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -131,6 +132,24 @@ def recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> "
         file = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
         file.write_text(yaml.safe_dump(values | {"out": str(out)}))
         return load_recipe(SftRecipe, file, changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rl_recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., RlRecipe]":
+    """Makes recipes of two steps of `rl` on the smallest world; keys are dotted, as in `--set`."""
+    from seekerdata.recipe import load_recipe
+    from seekertrain.rl import RlRecipe
+
+    trainer = {"max_steps": 2, "num_generations": 2, "per_device_train_batch_size": 2, "max_completion_length": 30}
+    trainer |= {"logging_steps": 1, "save_steps": 1, "use_cpu": True, "gradient_checkpointing": False}
+    values = {"name": "small", "model": str(tiny), "data": str(run / "dataset"), "play": {"overview_fps": 0.2}}
+
+    def make(out: Path, *changes: str) -> RlRecipe:
+        file = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
+        file.write_text(yaml.safe_dump(values | {"out": str(out), "trainer": trainer}))
+        return load_recipe(RlRecipe, file, changes)
 
     return make
 

@@ -19,7 +19,7 @@ from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import VideoTools, tool_names, tool_schemas
 from seekerdata.trajectory import StopReason
 from seekertrain.environment import NO_ROOM, NOT_SHOWN, Environment, Opening, environment_factory, trajectory
-from seekertrain.grpo import Blind
+from seekertrain.placeholders import Blind
 from seekertrain.processor import load_processor
 from seekertrain.shared import Kept, Pictures, share_patches
 
@@ -157,7 +157,7 @@ def test_a_sampled_picture_token_ends_the_run_with_its_sample(grouped: Make, sai
 def test_pictures_that_are_not_those_of_the_prompt_end_the_run_before_a_turn_is_sampled(grouped: Make) -> None:
     trainer = grouped([Reward()])
     pad = trainer._image_pad_token_id
-    with pytest.raises(Blind, match="sample 1 of 2 that are generated: 1 image tokens for 0 features of 0 pictures"):
+    with pytest.raises(Blind, match="a sample of no prompt of this step: 1 image tokens for 0 features of 0 pictures"):
         trainer._generate_single_turn([[1, 2], [1, pad]], None, {}, 2)
 
 

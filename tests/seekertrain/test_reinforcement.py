@@ -13,12 +13,12 @@ import pytest
 from seekerdata.dataset import messages
 from seekerdata.grade import grade_by_rule
 from seekerdata.observation import PromptFrame, materialise
+from seekerdata.player import Player, asked, play_all
 from seekerdata.rollout import Conversation, Reply, rollout
 from seekerdata.sample import Sample
 from seekerdata.tools import tool_schemas
 from seekerdata.video import Video
 from seekertrain.looks import looks
-from seekertrain.player import Player, asked, play_all
 from tests.clips import make_clip
 from tests.seekertrain.test_learning import PLAY, Guide, fit, marked_row
 
@@ -73,10 +73,11 @@ def _trainer(start: tuple[Path, Path, list[Row]], out: Path, tell: Callable[[str
     from transformers import AutoModelForImageTextToText
     from trl import GRPOConfig
 
+    from seekerdata.processor import NEVER_SAID
     from seekertrain.alarm import AlarmSettings
     from seekertrain.environment import environment_factory
     from seekertrain.grpo import GroupTrainer
-    from seekertrain.processor import NEVER_SAID, load_processor
+    from seekertrain.processor import load_processor
     from seekertrain.questions import Questions
     from seekertrain.rewards import RewardSettings, reward_functions
     from seekertrain.watch import Watch

@@ -6,41 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from seekerdata.errors import SeekerError
 from seekerdata.processor import NEVER_SAID
 from seekerdata.recipe import load_recipe
-from seekertrain.assembly import assemble_rl, prepare_rl, rl_config
+from seekertrain.assembly import assemble_rl, check_turns, prepare_rl, rl_config
 from seekertrain.rl import RlRecipe, train_rl
 from seekertrain.sft import carry_out
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = sorted((ROOT / "recipes" / "rl").glob("*.yaml"))
 
+TRAINED = ("trainer.beta=0.01", "trainer.per_device_train_batch_size=4")
 Make = Callable[..., RlRecipe]
-
-
-@pytest.fixture(scope="session")
-def rl_recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Makes recipes of two steps on the smallest world; keys are dotted, as in `--set`."""
-    trainer = {"max_steps": 2, "num_generations": 2, "per_device_train_batch_size": 2, "max_completion_length": 30}
-    trainer |= {"logging_steps": 1, "save_steps": 1, "use_cpu": True, "gradient_checkpointing": False}
-    values = {"name": "small", "model": str(tiny), "data": str(run / "dataset"), "play": {"overview_fps": 0.2}}
-
-    def make(out: Path, *changes: str) -> RlRecipe:
-        file = tmp_path_factory.mktemp("recipe") / "recipe.yaml"
-        file.write_text(yaml.safe_dump(values | {"out": str(out), "trainer": trainer}))
-        return load_recipe(RlRecipe, file, changes)
-
-    return make
 
 
 @pytest.fixture(scope="module")
 def trained(rl_recipe: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished run."""
+    """The folder of a finished run of two epochs, each one step of two of the three questions."""
     out = tmp_path_factory.mktemp("rl") / "run"
-    assert train_rl(rl_recipe(out, "trainer.beta=0.01")) == out / "model"
+    assert train_rl(rl_recipe(out, *TRAINED)) == out / "model"
     return out
 
 
@@ -69,17 +54,17 @@ def test_a_killed_run_goes_on_with_the_same_numbers(trained: Path, rl_recipe: Ma
     shutil.copytree(trained / "checkpoints", out / "checkpoints")
     shutil.rmtree(out / "checkpoints" / "checkpoint-2")
     told: list[str] = []
-    train_rl(rl_recipe(out, "trainer.beta=0.01"), told.append)
+    train_rl(rl_recipe(out, *TRAINED), told.append)
     assert any(line.endswith("checkpoint-1") for line in told)
-    assert steps(out) == steps(trained)
+    assert steps(out) == steps(trained), "in its second epoch it met the questions of that"
 
 
 def test_a_finished_run_is_not_trained_again_and_its_folder_is_no_other_runs(trained: Path, rl_recipe: Make) -> None:
     told: list[str] = []
-    train_rl(rl_recipe(trained, "trainer.beta=0.01"), told.append)
+    train_rl(rl_recipe(trained, *TRAINED), told.append)
     assert "finished" in told[0]
     with pytest.raises(SeekerError, match=r"another trainer\.beta; name another folder"):
-        train_rl(rl_recipe(trained))
+        train_rl(rl_recipe(trained, *TRAINED[1:]))
 
 
 def test_no_backend_samples_what_stands_for_a_picture_and_turns_are_limited(rl_recipe: Make, tmp_path: Path) -> None:
@@ -89,6 +74,11 @@ def test_no_backend_samples_what_stands_for_a_picture_and_turns_are_limited(rl_r
     assert trainer.generation_config.suppress_tokens == unsaid
     assert trainer.generation_config.max_new_tokens == 12
     assert trainer.max_tool_calling_iterations == 3 and not trainer.log_completions
+    trainer.is_fsdp_enabled = True
+    with pytest.raises(SeekerError, match="rollouts with looks take different numbers of turns"):
+        check_turns(trainer)
+    trainer.args.use_vllm, trainer.args.vllm_mode = True, "server"
+    check_turns(trainer)
 
 
 def test_a_run_without_tools_and_with_adapters(rl_recipe: Make, tmp_path: Path) -> None:
@@ -120,6 +110,7 @@ def test_rewards_are_not_measured_on_videos_of_another_folder(
         ("trainer.learning_rat=1", "trainer.learning_rat: unknown key, did you mean 'learning_rate'?"),
         ("trainer.log_completions=true", "log_completions is not for a recipe to set here: the run's own log"),
         ("trainer.max_tool_calling_iterations=3", "use the recipe's own 'play.max_rounds'"),
+        ("trainer.use_transformers_continuous_batching=true", "it would write turns without having seen the pictures"),
         ("play.mode=direct", "play.mode: a direct play never writes <answer>"),
         ("play.max_tokens=100", "play.max_tokens counts a model's API; use trainer.max_completion_length"),
         ("rollouts={play: {overview_fps: 2}}", "rollouts.play: held-out rows are played as all others"),

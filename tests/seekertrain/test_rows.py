@@ -1,5 +1,6 @@
 """Rows: what is trained on, in what order, and what becomes of a row that cannot be shown."""
 
+import io
 import json
 import random
 import shutil
@@ -12,6 +13,7 @@ from seekerdata.errors import SeekerError
 from seekertrain.batch import Collator, Encoder
 from seekertrain.feed import Feed
 from seekertrain.processor import load_processor
+from seekertrain.progress import walked
 from seekertrain.rows import ByLength, Data, Rows, load, measured, parted, questions, spread
 
 
@@ -171,3 +173,14 @@ def test_a_trial_takes_the_first_rows_only(run: Path) -> None:
     few = load(Data(path=str(run / "dataset"), samples=3))
     assert list(few["id"]) == list(every["id"])[:3]
     assert len(Rows(few, run, [3, 4, 5], {})) == 3
+
+
+def test_whoever_waits_at_a_terminal_sees_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {}
+    for terminal in (True, False):
+        stream = io.StringIO()
+        monkeypatch.setattr(stream, "isatty", lambda terminal=terminal: terminal, raising=False)
+        monkeypatch.setattr("sys.stderr", stream)
+        assert list(walked([1, 2, 3], "rows measured")) == [1, 2, 3]
+        shown[terminal] = stream.getvalue()
+    assert "rows measured" in shown[True] and "3/3" in shown[True] and shown[False] == ""

@@ -17,7 +17,7 @@ from seekertrain.sft import SftRecipe
 
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = sorted((ROOT / "recipes" / "sft").glob("*.yaml"))
-LAUNCHES = sorted((ROOT / "recipes" / "sft" / "accelerate").glob("*.yaml"))
+LAUNCHES = sorted((ROOT / "recipes" / "accelerate").glob("*.yaml"))
 
 Make = Callable[..., SftRecipe]
 
