@@ -51,7 +51,7 @@ class Manifest(BaseModel):
         return files
 
     def text(self) -> str:
-        return json.dumps(self.model_dump(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        return json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n"
 
 
 class Shard(NamedTuple):

@@ -129,10 +129,22 @@ class Repository:
         return self.asked(ask, revision)
 
     def fetch(self, path: str, commit: str, folder: Path, anew: bool = False) -> Path:
-        """A file into a folder, under its path there; what was begun is continued, unless it is to be had `anew`."""
+        """A file into a folder, under its path there; what was begun is continued.
+
+        Args:
+            path, commit: which.
+            folder: holds the hub's notes of it in `.cache`, too.
+            anew: from the hub itself, whatever this machine's cache has.
+        """
         settings: dict[str, Any] = {"repo_type": "dataset", "revision": commit, "local_dir": folder}
-        settings["force_download"] = anew
-        return Path(self.asked(partial(self.api.hf_hub_download, self.id, path, **settings), commit))
+
+        def ask() -> str:
+            try:
+                return self.api.hf_hub_download(self.id, path, **settings, force_download=anew)
+            except ValueError as error:  # what the library makes of a lost connection when it must not use its cache
+                raise error.__cause__ or error from None
+
+        return Path(self.asked(ask, commit))
 
     def asked(self, call: Callable[[], Found], revision: str = MAIN) -> Found:
         """What a call gives, made again while the hub is busy, broken or cut off."""

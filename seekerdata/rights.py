@@ -64,13 +64,15 @@ def without_pictures(dataset: Dataset, folder: Path) -> tuple[dict[Shard, Path],
     shards, withheld = dict[Shard, Path](), 0
     for shard in dataset.shards:
         file = dataset.folder / shard.path
-        names = {row["video_licence"] or "" for row in columns(file, ["video_licence"])}
-        if not any(licence(name).refusal for name in names):
+        rows = columns(file, ["video_licence", "image.path"])
+        closed = [row["image"] is not None for row in rows if licence(row["video_licence"] or "").refusal]
+        withheld += len(closed)
+        if not any(closed):  # no such rows, or without pictures already
             shards[shard] = file
             continue
         target = folder / shard.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        withheld += _withhold(file, target)
+        _withhold(file, target)
         shards[Shard(shard.path, sha256_of(target))] = target
     return shards, withheld
 
@@ -83,8 +85,8 @@ def columns(file: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _withhold(file: Path, target: Path) -> int:
-    """Write a shard without the pictures of forbidden rows; returns how many those are."""
+def _withhold(file: Path, target: Path) -> None:
+    """Write a shard without the pictures of forbidden rows."""
     import pyarrow
     import pyarrow.compute
     import pyarrow.parquet
@@ -100,4 +102,3 @@ def _withhold(file: Path, target: Path) -> int:
     # Row groups and chunks as `datasets` writes them, so that the hub's viewer and its storage find the same again.
     settings = {"write_page_index": True, "use_content_defined_chunking": True}
     pyarrow.parquet.write_table(table, target, row_group_size=ROW_GROUP, **settings)
-    return sum(closed)
