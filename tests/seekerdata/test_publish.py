@@ -20,7 +20,8 @@ from servers.small_hub import TOKEN, Cut, Flipped, Lost, Meanwhile, Repo, SmallH
 from typer.testing import CliRunner
 
 from seekerdata.cli import app
-from seekerdata.dataset import read
+from seekerdata.dataset import pictures, read
+from seekerdata.errors import ItemError
 from seekerdata.licence import hub_tag, licence
 from seekerdata.published import MANIFEST, differing, sha256_of
 
@@ -356,6 +357,8 @@ def test_frames_under_a_closed_licence_stay_here(hub: SmallHub, dataset: Path, t
     rows = load_dataset(str(out), "sft", split="train", cache_dir=str(tmp_path / "cache"))
     assert [row["image"] is None for row in rows] == [True, True, *[False] * 8]
     assert rows["media"] == ["withheld", "withheld", *["embedded"] * 8] and rows[0]["images"] == []
+    with pytest.raises(ItemError, match=f"{ids[0]}: published without pictures"):
+        pictures(rows[0], tmp_path)
     assert rows[0]["messages"] and rows[2]["images"] and rows["id"] == ids
     assert seekerdata("check", out).exit_code == 0
     withheld = (dataset / QA).stat().st_size - (out / QA).stat().st_size
