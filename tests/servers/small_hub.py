@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,13 +34,6 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Slow:
-    """The call is done, late."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Flipped:
     """A file is served with its last byte changed."""
 
@@ -53,7 +45,7 @@ class Meanwhile:
     act: Callable[[], object]
 
 
-Fault = Refused | Dropped | Stalled | Cut | Lost | Slow | Flipped | Meanwhile
+Fault = Refused | Dropped | Stalled | Cut | Lost | Flipped | Meanwhile
 
 
 @dataclass
@@ -171,8 +163,6 @@ class _Call(Handler):
             return
         if isinstance(fault, Meanwhile):
             fault.act()
-        if isinstance(fault, Slow):
-            time.sleep(fault.seconds)
         if (data := self.data()) is not None:
             self._lost = isinstance(fault, Lost)
             self._dispatch(call, known, data, fault)
