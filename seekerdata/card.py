@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seekerdata.budget import dollars
+from seekerdata.licence import hub_tag
 from seekerdata.retention import PAPER_KEPT
 from seekerdata.stage import Status
 
@@ -81,7 +82,7 @@ def fill_dataset_card(
             rows=rows,
             balance=balance,
             facts=facts,
-            licence=_licence(balance["licence"]),
+            licence=hub_tag(list(balance["licence"])),
             size=next((label for limit, label in limits if size < limit), "n>1M"),
         )
     )
@@ -102,9 +103,3 @@ def compared(stages: Sequence[Mapping[str, Any]], rows: Mapping[str, int]) -> li
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else ""
-
-
-def _licence(licences: Mapping[str, int]) -> str:
-    """The Hub's licence tag: the rows' own if they all have the same, else `other`."""
-    names = list(licences)
-    return names[0].lower() if len(names) == 1 and names[0] in {"Apache-2.0", "MIT", "CC-BY-4.0"} else "other"

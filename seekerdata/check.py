@@ -92,14 +92,23 @@ def _fault(test: Callable[[Row], str], row: Row) -> str:
 
 
 def mark(row: Row) -> str:
-    """Marked and raw frame have the video's size and differ; the mask fits the frame and is not empty."""
+    """Marked and raw frame have the video's size and differ; the mask fits the frame and is not empty.
+
+    Of a row published without pictures, only the mask.
+    """
+    if row["image"] is None and row["raw_image"] is None:
+        return _mask(row, *row["video_size_wh"])
     sizes = {row["image"].size, row["raw_image"].size, tuple(row["video_size_wh"])}
     if len(sizes) > 1:
         return f"sizes differ: {sorted(sizes)}"
     if row["image"].tobytes() == row["raw_image"].tobytes():
         return "the marked frame is the raw frame"
+    return _mask(row, row["image"].width, row["image"].height)
+
+
+def _mask(row: Row, width: int, height: int) -> str:
     mask = decode_mask(row["mask"])
-    fits = mask.shape == (row["image"].height, row["image"].width)
+    fits = mask.shape == (height, width)
     return "" if fits and mask.any() else f"mask of size {mask.shape} with {mask.sum()} pixels"
 
 
@@ -195,7 +204,9 @@ def answered(row: Row) -> str:
 
 
 def replays(row: Row, video_root: Path) -> str:
-    """Frames kept by reference come back from the video with the recorded hash."""
+    """Frames kept by reference come back from the video with the recorded hash; a withheld row has none to mark."""
+    if row["media"] == "withheld":
+        return ""
     pictures({**row, "media": "reference"}, video_root)
     return ""
 

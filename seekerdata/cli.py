@@ -140,6 +140,77 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def push(
+    dataset: Annotated[Path, typer.Argument(help="The dataset folder of a build, or one that was pulled.")],
+    repo: Annotated[str, typer.Argument(help="Where to: namespace/name on the hub; made if it is not there.")],
+    tag: Annotated[str | None, typer.Option(help="Name the version, such as v1.0.0, once all was read back.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make the repository private, if it is made.")] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent and refused; no network.")] = False,
+    frames: Annotated[str, typer.Option(help="inside, or reference: without those that a licence forbids.")] = "inside",
+    as_json: Json = False,
+) -> None:
+    """Publish a dataset on the Hugging Face hub: one commit, and a tag when it was read back."""
+    with user_errors():
+        from seekerdata import tables
+        from seekerdata.push import FRAMES, dry_run
+        from seekerdata.push import push as publish
+
+        if frames not in FRAMES:
+            raise SeekerError(f"--frames {frames}: is one of {', '.join(FRAMES)}")
+        if dry:
+            facts = dry_run(dataset, repo, tag, frames)
+            _emit(facts, as_json, lambda: tables.dry_push(facts))
+            wrong = facts["refused"]
+        else:
+            done = publish(dataset, repo, tag, private, frames, _told(as_json))
+            _emit(done._asdict(), as_json, lambda: tables.pushed(done))
+            wrong = done.wrong
+    if wrong:
+        raise typer.Exit(2 if dry else 1)
+
+
+@app.command()
+def pull(
+    version: Annotated[str, typer.Argument(help="namespace/name on the hub, or namespace/name@v1.0.0.")],
+    out: Annotated[Path | None, typer.Option(help="The folder to be; name-v1.0.0 here by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a version of a dataset from the hub, whole and checked hash by hash."""
+    with user_errors():
+        from seekerdata import tables
+        from seekerdata.pull import pull as fetch
+
+        done = fetch(version, out, _told(as_json))
+        _emit(done._asdict(), as_json, lambda: tables.pulled(done))
+
+
+@app.command()
+def versions(repo: Annotated[str, typer.Argument(help="namespace/name on the hub.")], as_json: Json = False) -> None:
+    """List the versions of a dataset on the hub."""
+    with user_errors():
+        from seekerdata import tables
+        from seekerdata.pull import list_versions
+
+        found = list_versions(repo, _told(as_json))
+        _emit(found, as_json, lambda: tables.versions(found))
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="A dataset folder, or namespace/name@v1.0.0 on the hub.")],
+    second: Annotated[str, typer.Argument(help="Another.")],
+    as_json: Json = False,
+) -> None:
+    """Say which rows were added, removed and changed from one dataset to another, and in which columns."""
+    with user_errors():
+        from seekerdata import tables
+        from seekerdata.pull import diff as compare
+
+        found = compare(first, second, _told(as_json))
+        _emit([one._asdict() for one in found], as_json, lambda: tables.differences(found))
+
+
 @app.command(name="list")
 def list_(
     family: Annotated[str | None, typer.Argument(help="One family, such as shapes.")] = None, as_json: Json = False
@@ -163,6 +234,15 @@ def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "BuildRe
     from seekerdata.recipe import load_recipe
 
     return load_recipe(BuildRecipe, path, [*(changes or []), *([f"out={json.dumps(str(out))}"] if out else [])])
+
+
+def _told(quiet: bool) -> Callable[[str], None]:
+    """Says on stderr what is being done; without a terminal, or for machines, the hub's own bars are not drawn."""
+    from huggingface_hub.utils import disable_progress_bars
+
+    if quiet or not sys.stderr.isatty():
+        disable_progress_bars()
+    return lambda line: None if quiet else print(line, file=sys.stderr)
 
 
 def _report_facts(report: "Report") -> dict[str, Any]:

@@ -14,7 +14,7 @@ import PIL.Image
 from pydantic import BaseModel, ConfigDict
 
 from seekerdata.control import CONTROLS
-from seekerdata.errors import SeekerError
+from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instructions import first_turns
 from seekerdata.observation import Observation, PromptFrame, materialise
 from seekerdata.sample import Sample
@@ -159,10 +159,12 @@ def pictures(row: dict[str, Any], video_root: Path, cache: FrameCache | None = N
         cache: shares decoded frames with the other rows of a video.
 
     Raises:
-        ItemError: a video is missing or gives other pixels than were recorded.
+        ItemError: a video is missing or gives other pixels than were recorded; the pictures were withheld.
     """
     if row["media"] == "embedded":
         return list(row["images"])
+    if row["media"] == "withheld":
+        raise ItemError("withheld", f"{row['id']}: published without pictures, because of its video's licence")
     turns = row["messages"] if "messages" in row else row["prompt"]
     blocks = [block for turn in turns for block in turn["content"] if block["type"] == "image"]
     video = Video(video_root / row["video_path"], cache=cache)

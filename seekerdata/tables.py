@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seekerdata.build import Report
+    from seekerdata.difference import Difference
+    from seekerdata.pull import Pulled
+    from seekerdata.push import Pushed
 
-NUMBERS = {"kept", "dropped", "failed", "made now", "rows", "items", "share"}
+NUMBERS = {
+    *("kept", "dropped", "failed", "made now", "rows", "items", "share"),
+    *("bytes", "added", "removed", "changed"),
+}
 """Columns that stand right-aligned."""
 
 
@@ -88,6 +94,63 @@ def verdicts(found: Sequence[Any]) -> Iterator[Any]:
     """Every invariant that was checked."""
     rows = [[verdict.name, str(verdict.rows), str(verdict.failed), verdict.first] for verdict in found]
     yield table(("invariant", "rows", "failed", "first failure"), rows)
+
+
+def dry_push(facts: dict[str, Any]) -> Iterator[Any]:
+    """What a push would send to an empty repository."""
+    files = [[path, f"{file['bytes']:,}", file["sha256"][:16]] for path, file in facts["files"].items()]
+    yield table(("file", "bytes", "sha256"), files)
+    rows = []
+    for one in facts["licences"]:
+        known = one["licence"]
+        verdict = f"refused: {known['refusal']}" if known["refusal"] else ", ".join(known["asks"]) or "asks nothing"
+        rows.append([known["name"] or "not said", str(one["rows"]), ", ".join(one["origins"]), verdict])
+    yield table(("licence of the video", "rows", "videos from", "frames"), rows)
+    counts = ", ".join(f"{n} {config}" for config, n in facts["rows"].items())
+    total = sum(file["bytes"] for file in facts["files"].values())
+    yield f"{facts['repo']}{' ' + facts['tag'] if facts['tag'] else ''}: {counts}, {total / 1e6:,.1f} MB"
+    if facts["withheld"]:
+        yield f"{facts['withheld']} rows would go without pictures"
+    if facts["refused"]:
+        yield "a push would be refused because of these licences; --frames reference leaves those pictures out"
+
+
+def pushed(done: "Pushed") -> Iterator[str]:
+    """What a push did, and which files came back otherwise than they were sent."""
+    yield f"commit {done.commit[:12]}: {done.page}" if done.made else f"nothing to commit: {done.page} has these files"
+    for path in done.wrong:
+        yield f"{path}: came back from the hub with other bytes than were sent"
+    if done.wrong:
+        yield "no tag was made; push again, and look at the files if it stays so"
+    elif done.tag:
+        yield f"{done.tag} names commit {done.commit[:12]}; every file was read back and is right"
+
+
+def pulled(done: "Pulled") -> Iterator[str]:
+    """Where a version lies."""
+    counts = ", ".join(f"{n} {config}" for config, n in done.rows.items())
+    yield f"{done.folder}: {counts}, {'every hash checked' if done.fetched else 'here already, every hash checked'}"
+
+
+def versions(found: Sequence[dict[str, Any]]) -> Iterator[Any]:
+    """Versions on the hub with their rows."""
+    if not found:
+        yield "no versions yet; `seekerdata push DATASET REPO --tag v1.0.0` makes one"
+        return
+    counted = [[one["tag"], one["commit"][:12], f"{one['bytes']:,}", *map(str, one["rows"].values())] for one in found]
+    yield table(("version", "commit", "bytes", *found[-1]["rows"]), counted)
+
+
+def differences(found: Sequence["Difference"]) -> Iterator[Any]:
+    """Rows that two datasets do not have in common."""
+    rows = []
+    for one in found:
+        columns = [f"{name} {n}" for name, n in one.by_column().items()]
+        columns += [f"new: {name}" for name in one.new_columns] + [f"gone: {name}" for name in one.gone_columns]
+        rows.append([one.config, *(str(len(ids)) for ids in (one.added, one.removed, one.changed)), ", ".join(columns)])
+    yield table(("configuration", "added", "removed", "changed", "in columns"), rows)
+    if not any(found):
+        yield "no row differs"
 
 
 def parts(families: dict[str, dict[str, str]]) -> Iterator[Any]:

@@ -6,8 +6,7 @@ may then be deleted.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
@@ -15,12 +14,14 @@ from typing import NamedTuple
 from pydantic import BaseModel, Field
 
 from seekerdata.errors import SeekerError
+from seekerdata.hub import reaching
 from seekerdata.workspace import room_needed, write_atomically
 from seekereval.archive import Archive, unpack, unpacked_bytes
 from seekereval.benchmark import Benchmark, Hub
 
 Told = Callable[[str], None]
 """Is told, in one line each, what is being done."""
+ELSEWHERE = "a folder that was filled elsewhere is checked by --check --data FOLDER"
 
 
 class Record(BaseModel):
@@ -54,7 +55,7 @@ def download(which: Benchmark, data: Path, told: Told = lambda line: None) -> Re
     except (FileExistsError, NotADirectoryError):
         raise SeekerError(f"{data}: is a file, not a folder; name another by --data") from None
     record = read_record(data, hub)
-    with _reaching(hub):
+    with reaching(hub.id, hub.revision, ELSEWHERE):
         commit, files = _listed(hub)
     wanted = [file for file in files if record.unpacked.get(file.path) != file.size]
     missing = [file for file in wanted if not _has(data, file)]
@@ -62,7 +63,7 @@ def download(which: Benchmark, data: Path, told: Told = lambda line: None) -> Re
     to_unpack = max(0, sum(file.size for file in packed) - _unpacked_bytes(hub.archives, data))
     _ask_disk(data, sum(file.size for file in missing) + to_unpack, "to download and unpack it")
     told(f"{hub.id} at {commit[:12]}: {len(missing)} of {len(files)} files to fetch, {_gb(missing)}")
-    with _reaching(hub), room_needed(data):
+    with reaching(hub.id, hub.revision, ELSEWHERE), room_needed(data):
         for file in wanted:
             _fetch(hub, commit, file, data)
     record = record.model_copy(update={"commit": commit})
@@ -126,36 +127,6 @@ def _fetch(hub: Hub, commit: str, file: Remote, data: Path) -> None:
     from huggingface_hub import hf_hub_download
 
     hf_hub_download(hub.id, file.path, repo_type="dataset", revision=commit, local_dir=data)
-
-
-@contextmanager
-def _reaching(hub: Hub) -> Iterator[None]:
-    """Around calls to the Hub: what only the user can mend is one line."""
-    from huggingface_hub import errors
-
-    page = f"https://huggingface.co/datasets/{hub.id}"
-    # The error class of the HTTP library in use, of which a connection that fails is one too.
-    http_error = next(b for b in errors.HfHubHTTPError.__bases__ if issubclass(b, Exception) and b is not OSError)
-    try:
-        yield
-    except errors.GatedRepoError:
-        raise SeekerError(
-            f"{hub.id}: its terms must be accepted at {page}, and a read token of that account given as HF_TOKEN"
-        ) from None
-    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError):
-        token = "or HF_TOKEN is no token that may read it"
-        raise SeekerError(f"{hub.id}: the Hub has no such dataset at {hub.revision}, {token} ({page})") from None
-    except errors.HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", "no")
-        raise SeekerError(f"{hub.id}: the Hub answered {status}; run the same command again to go on") from None
-    except (http_error, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
-        local = "a folder that was filled elsewhere is checked by --check --data FOLDER"
-        raise SeekerError(f"{hub.id}: the Hub cannot be reached ({type(error).__name__}); {local}") from None
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        # Without a number it is the Hub's own library: a file came shorter than announced.
-        raise SeekerError(f"{hub.id}: a file was cut off; run the same command again to go on") from None
 
 
 def _has(data: Path, file: Remote) -> bool:

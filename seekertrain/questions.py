@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 READ = (
     *("id", "question", "answer", "options", "choice_question", "task", "dimension", "tag", "window_s", "event_s"),
     *("needs_mark", "needs_crop", "image", "frame_time_s"),
-    *("video_path", "video_sha256", "video_duration_s", "video_size_wh", "prompt", "tools"),
+    *("video_path", "video_sha256", "video_duration_s", "video_size_wh", "prompt", "tools", "media"),
 )
 """Columns that playing and rewards read; the rest of a row is never loaded."""
 
@@ -67,18 +67,20 @@ def playable(rows: "Dataset", data: Data, mode: Mode) -> Questions:
         SeekerError: none can be played, or other tools were offered when they were made.
     """
     videos, kept, left_out = data.videos(), list[int](), list[LeftOut]()
-    bare = rows.select_columns(["id", "video_path", "tools"])
+    bare = rows.select_columns(["id", "video_path", "tools", "media"])
     for place, row in enumerate(bare):
         if row["tools"] != tool_schemas():
             raise SeekerError(f"{data.path}: its 'rl' rows offer other tools, such as {row['id']}; build it again")
-        if (videos / row["video_path"]).is_file():
+        if row["media"] == "withheld":
+            left_out.append(LeftOut(row["id"], "withheld", f"{row['id']}: published without pictures"))
+        elif (videos / row["video_path"]).is_file():
             kept.append(place)
         else:
             left_out.append(LeftOut(row["id"], "missing", f"{videos / row['video_path']}: no such video"))
     if not kept:
         reason = f": {left_out[0].reason}" if left_out else ""
         raise SeekerError(f"{data.path}: none of {len(left_out)} rows can be played, the first{reason}")
-    named = rows.select(kept).remove_columns(["prompt", "tools"]).rename_column("image", "marked")
+    named = rows.select(kept).remove_columns(["prompt", "tools", "media"]).rename_column("image", "marked")
 
     def with_prompt(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         return {**batch, "prompt": [begun(mode) for _ in batch["id"]]}

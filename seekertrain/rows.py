@@ -195,6 +195,8 @@ def measured(rows: "Dataset", encoder: "Encoder", videos: Path) -> Rows:
         try:
             if row["media"] == "reference" and not there.setdefault(path, (videos / path).is_file()):
                 raise ItemError("missing", f"{videos / path}: no such video")
+            if row["media"] == "withheld":
+                raise ItemError("withheld", f"{row['id']}: published without pictures")
             encoded = encoder.encode(row)
         except ItemError as error:
             left_out.append(LeftOut(row["id"], error.code, error.message))
