@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seekerdata.dataset_row import asked
 from seekerdata.errors import ItemError
 from seekerdata.instructions import FORMATS, ROLE, Mode
 from seekerdata.observation import Observation, PromptFrame
@@ -16,7 +17,7 @@ from seekerdata.rollout import Conversation, Reply, RolloutSettings, ending, obs
 from seekerdata.tools import VideoTools, refusal
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
 from seekerdata.video import Video
-from seekertrain.player import asked, control_of
+from seekertrain.player import control_of
 from seekertrain.shared import Pictures
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
+from seekerdata.dataset_row import asked
 from seekerdata.errors import SeekerError
 from seekerdata.observation import PromptFrame
 from seekerdata.reward import combined
 from seekertrain.environment import AnyTool, Opening, read_as_played, trajectory
 from seekertrain.patches import grid_of
-from seekertrain.player import asked
 from seekertrain.processor import NEVER_SAID
 from seekertrain.rollout_log import Rolled
 from seekertrain.shared import share_patches

@@ -13,9 +13,9 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from seekerdata.control import WHOLE, Control
 from seekerdata.dataset import messages
+from seekerdata.dataset_row import asked
 from seekerdata.observation import PromptFrame
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
-from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
 from seekertrain.batch import chat
@@ -161,23 +161,3 @@ async def _play_all(
 def control_of(settings: RolloutSettings) -> Control:
     """Who may not look is shown the marked frame at once."""
     return WHOLE if settings.mode == "tool" else Control("both", tools=())
-
-
-def asked(row: dict[str, Any]) -> Sample:
-    """The question of a `qa` or an `rl` row; the latter is asked without options."""
-    video = VideoRef(
-        path=row["video_path"],
-        sha256=row["video_sha256"],
-        duration_s=row["video_duration_s"],
-        size_wh=tuple(row["video_size_wh"]),
-        fps=0.0,
-    )
-    return Sample(
-        id=row["id"],
-        video=video,
-        question=row["question"],
-        options=tuple(row["options"]) if "answer_text" in row else (),
-        answer=row["answer"],
-        dimension=row["dimension"],
-        target=Target(tag=row["tag"], window_s=tuple(row["window_s"]) or None, event_s=tuple(row["event_s"]) or None),
-    )

@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 
 from seekerdata.dataset import messages
+from seekerdata.dataset_row import asked
 from seekerdata.grade import grade_by_rule
 from seekerdata.observation import PromptFrame, materialise
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
@@ -22,7 +23,7 @@ from seekerdata.trajectory import ToolCall
 from seekerdata.video import Video
 from seekertrain.batch import Collator, Encoder
 from seekertrain.looks import looks
-from seekertrain.player import Player, asked, play_all
+from seekertrain.player import Player, play_all
 from seekertrain.processor import load_processor
 from tests.clips import make_clip
 
