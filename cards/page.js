@@ -131,19 +131,20 @@ function browse() {
 
   // Words. What the list knows of an item is searched at once, all its words from when its body was read.
   const plain = text => text.replace(/\s+/g, ' ').trim().toLowerCase();
-  const words = items.map(({asks, also}) => plain(`${asks} ${also}`));
+  const words = [];
+  const said = n => words[n] ??= plain(`${items[n].asks} ${items[n].also}`);
   const marks = {lt: '<', gt: '>', amp: '&', '#34': '"', '#39': "'"};
   const read = new Set();
   function learn(n, body) {
     if (read.has(n)) return;
     read.add(n);
-    words[n] = plain(body.replace(/<[^>]*>/g, ' ').replace(/&(lt|gt|amp|#34|#39);/g, (_, name) => marks[name])) + ' ' + words[n];
+    words[n] = plain(body.replace(/<[^>]*>/g, ' ').replace(/&(lt|gt|amp|#34|#39);/g, (_, name) => marks[name])) + ' ' + said(n);
   }
 
   function filter() {
     const wanted = plain(search.value);
     const chosen = fields.filter(field => field.value);
-    const fit = ({of}, n) => chosen.every(field => of[field.name] === field.value) && words[n].includes(wanted);
+    const fit = ({of}, n) => chosen.every(field => of[field.name] === field.value) && (!wanted || said(n).includes(wanted));
     fits = items.flatMap((item, n) => fit(item, n) ? [n] : []);
     $('.shown').textContent = fits.length === items.length ? `${items.length} items` : `${fits.length} of ${items.length} items`;
     $('.reset').hidden = !wanted && !chosen.length;
@@ -204,6 +205,7 @@ function browse() {
   const fold = () => { open(!narrow.matches); $('.counts').open = !narrow.matches; };
   narrow.addEventListener('change', fold);
   fold();
+  history.scrollRestoration = 'manual'; // the browser would scroll before the item is there
   $('nav').hidden = false;
   $('.shown').textContent = `${items.length} items`;
   if (!follow()) show(0);

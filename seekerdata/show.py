@@ -5,6 +5,7 @@ A run is shown from its ledger and files; a dataset from its rows alone, with th
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from seekerdata import dataset_row
 from seekerdata.build import STAGES, BuildRecipe
 from seekerdata.dataset import CONFIGS, pictures, read, shown
 from seekerdata.dataset_row import asked
-from seekerdata.errors import ItemError, SeekerError
-from seekerdata.exhibit import Exhibit
+from seekerdata.errors import SeekerError
+from seekerdata.exhibit import Exhibit, looker
 from seekerdata.ledger import Ledger
 from seekerdata.page import LeftOut, write_page
 from seekerdata.reward import accuracy_by_rule, answer_of
@@ -106,7 +107,7 @@ def _row_exhibit(
     options: dict[str, tuple[str, ...]],
     look: Callable[[Image], PIL.Image.Image] | None,
 ) -> Exhibit:
-    """A row as an item: an `sft` row with its conversation, a `qa` or `rl` row as a question that is yet to be played."""
+    """A row as an item: an `sft` row with its conversation, any other as a question that is not played."""
     sample, turns = asked(row), dataset_row.turns(row)
     groups = {"configuration": config}
     told: dict[str, Any] = {"visual_prompts": (dataset_row.mark(row),), "provenance": row["provenance"] or {}}
@@ -128,24 +129,11 @@ def _row_exhibit(
 
 
 def _frames(row: dict[str, Any], root: Path, cache: FrameCache) -> Callable[[Image], PIL.Image.Image] | None:
-    """The pictures of a row by reference, all read when the first is asked for; None where its video is not at hand."""
+    """The pictures of a row by reference; None where they would come from a video that is not at hand."""
     if row.get("media") != "embedded" and not (root / row["video_path"]).is_file():
         return None
-    made: dict[Image, PIL.Image.Image] = {}
-    faults: list[ItemError] = []
-
-    def look(image: Image) -> PIL.Image.Image:
-        if not made and not faults:
-            images = [image for turn in dataset_row.turns(row) for image in turn.images]
-            try:
-                made.update(zip(images, pictures(row, root, cache), strict=True))
-            except ItemError as fault:
-                faults.append(fault)
-        if faults:
-            raise faults[0]
-        return made[image]
-
-    return look
+    images = [image for turn in dataset_row.turns(row) for image in turn.images]
+    return looker(images, partial(pictures, row, root, cache))
 
 
 def _facts(manifest: dict, limit: int) -> dict[str, str]:
@@ -161,30 +149,15 @@ def _exhibits(ledger: Ledger, workspace: Workspace) -> Iterator[Exhibit]:
     """Every rendered question, as the last stage that kept it left it."""
     for item_id in ledger.ids("render", Status.KEPT):
         item, verdict = _last(ledger, item_id)
-        prompt = item.sample.visual_prompts[0]
+        prompt, played = item.sample.visual_prompts[0], item.trajectory
         yield Exhibit(
             sample=item.sample,
-            trajectory=item.trajectory,
+            trajectory=played,
             verdict=verdict,
-            picture=_looker(item, workspace),
+            picture=looker(played.images, partial(shown, item.sample, played.turns, workspace)) if played else None,
             marked=workspace.picture(prompt.image),
             raw=workspace.picture(prompt.raw_image),
         )
-
-
-def _looker(item: Item, workspace: Workspace) -> Callable[[Image], PIL.Image.Image] | None:
-    """Gives a trajectory's pictures by reference; the first one asked for has all of them decoded in one pass."""
-    trajectory = item.trajectory
-    if trajectory is None:
-        return None
-    pictures: dict[Image, PIL.Image.Image] = {}
-
-    def look(image: Image) -> PIL.Image.Image:
-        if not pictures:
-            pictures.update(zip(trajectory.images, shown(item.sample, trajectory.turns, workspace), strict=True))
-        return pictures[image]
-
-    return look
 
 
 def _last(ledger: Ledger, item_id: str) -> tuple[Item, str]:

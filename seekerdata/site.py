@@ -23,7 +23,7 @@ from seekerdata.trajectory import Image
 from seekerdata.workspace import write_atomically
 
 FINE_PX = 640
-"""From this longest side on a picture keeps its full colour: 4:2:0 smears coloured marks, which people look at there."""
+"""From this longest side on a picture keeps its full colour: 4:2:0 smears coloured marks, which people look at."""
 CHUNK_ITEMS = 20
 """So many items' bodies share a file: few enough to be read in a blink, many enough to make few files."""
 

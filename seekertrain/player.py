@@ -16,6 +16,7 @@ from seekerdata.dataset import messages
 from seekerdata.dataset_row import asked
 from seekerdata.observation import PromptFrame
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
+from seekerdata.sample import Sample
 from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
 from seekertrain.batch import chat
