@@ -1,5 +1,5 @@
-"""Draws docs/marks.jpg, the eight marks on frames of the procedural world; and docs/page.jpg and docs/trajectory.jpg, the
-page of a run in Chromium.
+"""Draws docs/marks.jpg, the eight marks on frames of the procedural world; docs/page.jpg and docs/trajectory.jpg, which
+are the page of a run in Chromium.
 
     python docs/pictures.py [RUN]          # RUN: runs/quickstart (make demo)
 

@@ -54,7 +54,7 @@ def _show_run(run: Path, page: Path, limit: int, videos: Path | None) -> Path:
     try:
         manifest = json.loads((run / "manifest.json").read_text())
     except OSError:
-        raise SeekerError(f"{run}: no dataset, not a run folder, or its build is not finished") from None
+        raise SeekerError(f"{run}: not a run folder or a dataset, or its build is not finished") from None
     try:
         source = BuildRecipe.model_validate({**manifest["recipe"], "out": run}).source
     except ValidationError:

@@ -1,5 +1,7 @@
 """Exhibits to put on a page: a sample with its mark, a conversation with every kind of turn, words that mean harm."""
 
+import json
+import re
 from typing import Any
 
 import PIL.Image
@@ -14,6 +16,13 @@ EVIL = (
     "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"' {{ 7 * 7 }} **b** \u202efdp\u2067 <!-- &lt; ü"
     " <!-- next --> </noscript> \u2028 ${alert(3)}"
 )
+
+
+def listed(page: str) -> list[dict[str, Any]]:
+    """What the list of a written page has of each item."""
+    (index,) = re.findall(r'<script type="application/json" id="index">(.*?)</script>', page, flags=re.DOTALL)
+    items: list[dict[str, Any]] = json.loads(index)["items"]
+    return items
 
 
 def frame(time_s: float, source: str = "video") -> Image:

@@ -1,20 +1,13 @@
 """show of a dataset: every row of every configuration, from the rows alone; frames where they are at hand."""
 
-import json
-import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
+from exhibits import listed
 
 from seekerdata.errors import SeekerError
 from seekerdata.show import show
-
-
-def items(page: Path) -> list[dict[str, Any]]:
-    (index,) = re.findall(r'<script type="application/json" id="index">(.*?)</script>', page.read_text(), re.DOTALL)
-    return json.loads(index)["items"]
 
 
 def test_a_dataset_is_shown_row_by_row(run: Path, tmp_path: Path) -> None:
@@ -23,7 +16,7 @@ def test_a_dataset_is_shown_row_by_row(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run / "dataset", alone)
     page = show(alone, None, 100)
     assert page == tmp_path / "me" / "small.html"
-    of = [item["of"] for item in items(page)]
+    of = [item["of"] for item in listed(page.read_text())]
     assert [o["group0"] for o in of] == [*["qa"] * 10, *["sft"] * 10, *["rl"] * 3]
     assert {o["answer"] for o in of[10:20]} == {"right"} and {o["answer"] for o in of[:10]} == {"not played"}
     text = page.read_text()
@@ -32,7 +25,7 @@ def test_a_dataset_is_shown_row_by_row(run: Path, tmp_path: Path) -> None:
     assert text.count("<img") == with_run.count("<img") + 13 * 2  # what each look showed; marked and raw frames
 
     shutil.rmtree(alone / "rl")
-    assert len(items(show(alone, None, 4))) == 8 and "the first 4 of each" in page.read_text()
+    assert len(listed(show(alone, None, 4).read_text())) == 8 and "the first 4 of each" in page.read_text()
 
 
 def test_what_is_no_dataset_and_no_run_says_so(tmp_path: Path) -> None:
