@@ -110,16 +110,17 @@ def plan(
 
 @app.command()
 def show(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    html: Annotated[Path | None, typer.Option(help="Where to write the page; <run>/page.html by default.")] = None,
+    run: Annotated[Path, typer.Argument(help="A run folder, or a dataset folder.")],
+    html: Annotated[Path | None, typer.Option(help="Where to write the page; RUN/page.html, DATASET.html.")] = None,
     limit: Annotated[int, typer.Option(help="Show at most this many items.", min=1)] = 200,
+    videos: Annotated[Path | None, typer.Option(help="The folder of the videos, where it has moved.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write a page that shows what a run made: marks, looks, thoughts, verdicts."""
     with user_errors():
         from seekerdata.show import show as write
 
-        page = write(run, html or run / "page.html", limit)
+        page = write(run, html, limit, videos)
         _emit({"page": str(page)}, as_json, lambda: [f"page: {page}"])
 
 

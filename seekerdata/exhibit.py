@@ -6,12 +6,13 @@ Words and places only: nothing here touches a pixel, and nothing that a model wr
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import PIL.Image
 
+from seekerdata.errors import ItemError
 from seekerdata.observation import stamp
 from seekerdata.sample import Sample
 from seekerdata.tools import VIDEO
@@ -60,6 +61,27 @@ class Exhibit:
     note: str = ""
     groups: Mapping[str, str] = field(default_factory=dict)
     ways: tuple[Way, ...] = ()
+
+
+def looker(
+    images: Sequence[Image], read: Callable[[], Iterable[PIL.Image.Image]]
+) -> Callable[[Image], PIL.Image.Image]:
+    """Gives pictures by reference; the first one asked for has all of `images` read in one pass. If that fails, each
+    asking says so."""
+    pictures: dict[Image, PIL.Image.Image] = {}
+    faults: list[ItemError] = []
+
+    def look(image: Image) -> PIL.Image.Image:
+        if not pictures and not faults:
+            try:
+                pictures.update(zip(images, read(), strict=True))
+            except ItemError as fault:
+                faults.append(fault)
+        if faults:
+            raise faults[0]
+        return pictures[image]
+
+    return look
 
 
 @dataclass

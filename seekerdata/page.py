@@ -5,51 +5,31 @@ Every word on it is text (escaped, kept in its own direction); opened from a fil
 
 import base64
 import hashlib
-import io
-import math
-import os
-import re
-import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import PIL.Image
-
-from seekerdata.errors import ItemError
-from seekerdata.exhibit import (
-    Exhibit,
-    answer_state,
-    arguments,
-    pieces,
-    timeline,
-)
+from seekerdata.exhibit import Exhibit, answer_state, arguments, pieces, timeline
 from seekerdata.sample import LETTERS
-from seekerdata.trajectory import Image
+from seekerdata.site import CHUNK_ITEMS, Shot, Site
 from seekerdata.visual_prompt import COLOURS
 from seekerdata.workspace import write_atomically
 
 __all__ = ["Exhibit", "LeftOut", "write_page"]
 
 EMBED_LIMIT_BYTES = 30_000_000
-"""Up to here the pictures go inside the page, which is then one file to share."""
+"""Up to here pictures and words go inside the page, which is then one file to share."""
 MARKED_PX, RAW_PX, STRIP_PX, INDEX_PX = 960, 640, 160, 128
 """Longest side of the marked frame, the raw frame, an overview frame and the picture in the list of items."""
 STRIP_FRAMES = 48
 """Of a longer overview this many frames are shown, evenly spread; the page says how many there were."""
-FILTERS = {
-    "outcome": "any outcome",
-    "answer": "any answer",
-    "dimension": "all dimensions",
-    "shape": "all shapes",
-    "calls": "any calls",
-}
-"""What items are chosen by, and what stands there while nothing is chosen; a benchmark's groupings come after."""
+MOST_LEFT_OUT = 100
+"""So many items are named that were left out for one reason; the others are counted."""
+FILTERS = ("outcome", "answer", "dimension", "shape", "calls")
+"""What items are chosen by; a benchmark's groupings come after."""
 BALANCES = ("shape", "dimension", "gold")
 NOT_SAID = "not said"
-
-_PICTURE_NAME = re.compile(r"[0-9a-f]{24}\.jpg")
 
 
 class LeftOut(NamedTuple):
@@ -75,9 +55,10 @@ def write_page(
 ) -> None:
     """Write a page that opens from disk in any browser; the same arguments give the same bytes.
 
-    A small run becomes one file: its pictures are inside while they take up to `embed_limit_bytes` as text. Beyond
-    that they are files named by content in `<stem>_files/` beside the page, and the two travel together. Exhibits
-    are taken one at a time; only words and, below the limit, small JPEGs are kept.
+    A small run becomes one file: pictures and words are inside while they take up to `embed_limit_bytes`. Beyond that
+    the page holds one line for each item, and the rest are files named by content in `<stem>_files/` beside it, read
+    when they are looked at; the two travel together. Exhibits are taken one at a time; only those lines and, below the
+    limit, words and small JPEGs are kept.
 
     Args:
         path: the HTML file; replaced whole.
@@ -94,110 +75,34 @@ def write_page(
     """
     from seekerdata.card import template
 
-    pictures = _Pictures(path.with_name(f"{path.stem}_files"), embed_limit_bytes)
-    views = [_view(n, e, pictures, thumbnail_px) for n, e in enumerate(exhibits, start=1)]
-    labels = {**FILTERS, **_grouped_views(views)}
+    site = Site(path.with_name(f"{path.stem}_files"), embed_limit_bytes)
+    words: dict[str, Any] = {"dimensions": dimensions or {}, "letters": LETTERS}
+    lines = []
+    for number, exhibit in enumerate(exhibits, start=1):
+        view = _view(number, exhibit, site, thumbnail_px)
+        site.add(template("item.html.jinja").render(view=view, src=site.place, **words))
+        lines.append(_line(view))
+    site.finish()
+    labels = {key: key for key in FILTERS} | _groupings(lines)
+    counts = {key: _counts(lines, key) for key in labels}
     parts = template("page.html.jinja").generate(
         title=title,
         facts=facts,
         stages=stages,
-        views=views,
-        filters={key: _counts(views, key) for key in labels},
+        index={"chunks": site.chunks, "share": CHUNK_ITEMS, "items": [_listed(line, labels, site) for line in lines]},
+        bodies=site.bodies(),
+        filters={key: found for key, found in counts.items() if len(found) > 1},
         labels=labels,
-        balances={key: _counts([v for v in views if v["shape"] != NOT_SAID], key) for key in BALANCES},
+        balances={key: _counts([line for line in lines if line["shape"] != NOT_SAID], key) for key in BALANCES},
         left_out=_grouped(left_out),
-        dimensions=dimensions or {},
-        letters=LETTERS,
-        src=pictures.src,
+        most_left_out=MOST_LEFT_OUT,
         csp_hash=_csp_hash,
+        **words,
     )
     write_atomically(path, (part.encode("utf-8", "replace") for part in parts))
-    pictures.tidy()
 
 
-class _Shot(NamedTuple):
-    """A picture on the page: its file name and size, or why there is none."""
-
-    name: str = ""
-    width: int = 0
-    height: int = 0
-    fault: str = "no picture"
-
-
-class _Pictures:
-    """The page's JPEGs by content: held in memory while they fit inside the page, else files in its folder."""
-
-    def __init__(self, folder: Path, room_bytes: int) -> None:
-        self.folder, self.room_bytes = folder, room_bytes
-        self.held: dict[str, bytes] = {}
-        self.names: set[str] = set()
-        self._known: dict[tuple[str, tuple[int, int], int], _Shot] = {}
-
-    @property
-    def embedded(self) -> bool:
-        return self.room_bytes >= 0
-
-    def shot(self, picture: PIL.Image.Image | None, longest_px: int) -> _Shot:
-        """Take in a picture, shrunk to `longest_px`."""
-        if picture is None:
-            return _Shot()
-        small = picture.convert("RGB")
-        small.thumbnail((longest_px, longest_px), PIL.Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        fine = longest_px >= RAW_PX  # 4:2:0 smears coloured marks, which people look at closely there
-        small.save(buffer, "JPEG", quality=88 if fine else 80, subsampling=0 if fine else 2)
-        data = buffer.getvalue()
-        name = f"{hashlib.sha256(data).hexdigest()[:24]}.jpg"
-        self.names.add(name)
-        if self.embedded:
-            self.held[name] = data
-            self._use(name)
-        else:
-            self._write(name, data)
-        return _Shot(name, *small.size, fault="")
-
-    def look(self, exhibit: Exhibit, image: Image, longest_px: int) -> _Shot:
-        """The picture of a reference; a frame that an earlier conversation showed is not made again."""
-        key = (image.sha256, image.size_wh, longest_px)
-        if key in self._known:
-            self._use(self._known[key].name)
-        elif exhibit.picture is None:
-            return _Shot()
-        else:
-            try:
-                self._known[key] = self.shot(exhibit.picture(image), longest_px)
-            except ItemError as error:
-                return _Shot(fault=f"{error.code}: {error.message}")
-        return self._known[key]
-
-    def src(self, name: str) -> str:
-        """What an <img> names: the picture itself, or its file."""
-        if self.embedded:
-            return f"data:image/jpeg;base64,{base64.b64encode(self.held[name]).decode('ascii')}"
-        return f"{urllib.parse.quote(os.fsencode(self.folder.name))}/{name[:2]}/{name}"
-
-    def tidy(self) -> None:
-        """Remove pictures that an earlier page of this name left and this one does not show."""
-        kept = set() if self.embedded else self.names
-        for file in self.folder.glob("??/*.jpg"):
-            if _PICTURE_NAME.fullmatch(file.name) and file.name not in kept:
-                file.unlink(missing_ok=True)
-
-    def _use(self, name: str) -> None:
-        """Count one more place that shows a picture; when there is no room left, all become files."""
-        if not self.embedded:
-            return
-        self.room_bytes -= 4 * math.ceil(len(self.held[name]) / 3)
-        while not self.embedded and self.held:
-            self._write(*self.held.popitem())
-
-    def _write(self, name: str, data: bytes) -> None:
-        file = self.folder / name[:2] / name
-        if not file.exists():
-            write_atomically(file, data)
-
-
-def _view(number: int, exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int) -> dict[str, Any]:
+def _view(number: int, exhibit: Exhibit, site: Site, thumbnail_px: int) -> dict[str, Any]:
     """What the template shows of one item; no pixels in it."""
     sample, trajectory = exhibit.sample, exhibit.trajectory
     mark = sample.visual_prompts[0] if sample.visual_prompts else None
@@ -216,25 +121,58 @@ def _view(number: int, exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int)
         "shape": mark.shape if mark else NOT_SAID if exhibit.state else "no mark",
         "calls": str(len(trajectory.calls)) if trajectory else "not played",
         "gold": sample.answer if sample.options else "open",
-        "marked": pictures.shot(exhibit.marked, MARKED_PX),
-        "raw": pictures.shot(exhibit.raw, RAW_PX),
-        "small": pictures.shot(exhibit.marked, INDEX_PX),
+        "marked": site.shot(exhibit.marked, MARKED_PX),
+        "raw": site.shot(exhibit.raw, RAW_PX),
+        "small": site.shot(exhibit.marked, INDEX_PX),
         "time": timeline(sample, trajectory),
         "ways": exhibit.ways,
-        "turns": _turns(exhibit, pictures, thumbnail_px),
+        "turns": _turns(exhibit, site, thumbnail_px),
     }
 
 
-def _grouped_views(views: list[dict[str, Any]]) -> dict[str, str]:
-    """Put every grouping that items have into their views, as `group0`, `group1`, ...; the words to choose it by."""
-    names = list(dict.fromkeys(name for view in views for name in view["groups"]))
+def _line(view: dict[str, Any]) -> dict[str, Any]:
+    """What the list keeps of an item: its values of every filter, and the words that are searched before all others."""
+    sample, trajectory = view["sample"], view["trajectory"]
+    target = sample.target
+    told = [
+        sample.id,
+        *sample.options,
+        target.tag,
+        target.evidence,
+        sample.text_question,
+        view["note"],
+        view["verdict"],
+    ]
+    told += [sample.video.origin, *view["groups"].values(), *([trajectory.answer] if trajectory else [])]
+    named = [sample.dimension, view["shape"].replace("_", " ")]
+    label = [name for name in named if name and name != NOT_SAID] or list(dict.fromkeys(view["groups"].values()))[:3]
+    return {
+        **{key: view[key] for key in {*FILTERS, *BALANCES, "groups", "small"}},
+        "asks": sample.question,
+        "label": " · ".join(label),
+        "also": " ".join(dict.fromkeys(filter(None, told))),
+    }
+
+
+def _groupings(lines: list[dict[str, Any]]) -> dict[str, str]:
+    """Put every grouping that items have into their lines, as `group0`, `group1`, ...; the words to choose it by."""
+    names = list(dict.fromkeys(name for line in lines for name in line["groups"]))
     for n, name in enumerate(names):
-        for view in views:
-            view[f"group{n}"] = view["groups"].get(name) or NOT_SAID
-    return {f"group{n}": f"any {name.replace('_', ' ')}" for n, name in enumerate(names)}
+        for line in lines:
+            line[f"group{n}"] = line["groups"].get(name) or NOT_SAID
+    return {f"group{n}": name.replace("_", " ") for n, name in enumerate(names)}
 
 
-def _turns(exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int) -> list[dict[str, Any]]:
+def _listed(line: dict[str, Any], labels: Iterable[str], site: Site) -> dict[str, Any]:
+    """A line as the page's script reads it."""
+    small: Shot = line["small"]
+    shown = {key: line[key] for key in ("asks", "label", "also")}
+    picture = site.src(small.name) if small.name else ""
+    framed = bool(picture) or line["shape"] != NOT_SAID
+    return {**shown, "of": {key: line[key] for key in labels}, "picture": picture, "framed": framed}
+
+
+def _turns(exhibit: Exhibit, site: Site, thumbnail_px: int) -> list[dict[str, Any]]:
     """Every turn in order, frames with their pictures, calls numbered through."""
     turns, calls_before = [], 0
     for turn in exhibit.trajectory.turns if exhibit.trajectory else ():
@@ -247,7 +185,7 @@ def _turns(exhibit: Exhibit, pictures: _Pictures, thumbnail_px: int) -> list[dic
         shown = []
         for piece in pieces(turn):
             frames = piece.frames if turn.role == "tool" else _thinned(piece.frames)
-            shots = [(pictures.look(exhibit, image, longest_px), image, told) for image, told in frames]
+            shots = [(site.look(exhibit, image, longest_px), image, told) for image, told in frames]
             shown.append({"piece": piece, "shots": shots})
         turns.append({"turn": turn, "pieces": shown, "calls": calls, "refused": turn.refused})
     return turns

@@ -17,12 +17,13 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from seekerdata.control import WHOLE, Control
 from seekerdata.dataset import messages
+from seekerdata.dataset_row import asked
 from seekerdata.errors import ItemError
 from seekerdata.observation import PromptFrame
 from seekerdata.patches import grid_of, patchify
 from seekerdata.processor import IMAGE, NEVER_SAID, chat
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
-from seekerdata.sample import Sample, Target, VideoRef
+from seekerdata.sample import Sample
 from seekerdata.trajectory import StopReason, Trajectory
 from seekerdata.video import Video
 from seekerdata.vision_model import first_line, is_out_of_memory
@@ -237,23 +238,3 @@ async def _play_all(
 def control_of(settings: RolloutSettings) -> Control:
     """Who may not look is shown the marked frame at once."""
     return WHOLE if settings.mode == "tool" else Control("both", tools=())
-
-
-def asked(row: dict[str, Any]) -> Sample:
-    """The question of a `qa` or an `rl` row; the latter is asked without options."""
-    video = VideoRef(
-        path=row["video_path"],
-        sha256=row["video_sha256"],
-        duration_s=row["video_duration_s"],
-        size_wh=tuple(row["video_size_wh"]),
-        fps=0.0,
-    )
-    return Sample(
-        id=row["id"],
-        video=video,
-        question=row["question"],
-        options=tuple(row["options"]) if "answer_text" in row else (),
-        answer=row["answer"],
-        dimension=row["dimension"],
-        target=Target(tag=row["tag"], window_s=tuple(row["window_s"]) or None, event_s=tuple(row["event_s"]) or None),
-    )

@@ -1,45 +1,65 @@
-"""show: the page of a run: every item that came through, and why the others did not."""
+"""show: the page of a run, every item that came through and why the others did not; or of a dataset, row by row.
+
+A run is shown from its ledger and files; a dataset from its rows alone, with the videos' frames where they are at hand.
+"""
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 from pydantic import ValidationError
 
+from seekerdata import dataset_row
 from seekerdata.build import STAGES, BuildRecipe
-from seekerdata.dataset import shown
+from seekerdata.dataset import CONFIGS, pictures, read, shown
+from seekerdata.dataset_row import asked
 from seekerdata.errors import SeekerError
-from seekerdata.exhibit import Exhibit
+from seekerdata.exhibit import Exhibit, looker
 from seekerdata.ledger import Ledger
 from seekerdata.page import LeftOut, write_page
+from seekerdata.reward import accuracy_by_rule, answer_of
 from seekerdata.sample import DIMENSIONS
 from seekerdata.stage import Item, Status
-from seekerdata.trajectory import Image
+from seekerdata.trajectory import Image, StopReason, Trajectory
+from seekerdata.video import FrameCache
 from seekerdata.workspace import Workspace
 
 
-def show(run: Path, page: Path, limit: int) -> Path:
-    """Write the page of a finished run.
+def show(run: Path, page: Path | None, limit: int, videos: Path | None = None) -> Path:
+    """Write the page of a finished run, or of a dataset.
 
     Args:
-        run: the run folder.
-        page: the HTML file.
-        limit: at most this many items, in the order of their ids; the stage table still counts all.
+        run: the run folder, or a dataset folder with `qa/`, `sft/` or `rl/`.
+        page: the HTML file; by default `page.html` in the run, and beside a dataset, which stays as it is.
+        limit: at most this many items, in the order of their ids, of a dataset that many rows of each configuration;
+            what is counted counts all.
+        videos: the folder of the videos; by default what the recipe names, and `../videos` for a dataset.
 
     Raises:
-        SeekerError: the folder is not that of a finished run.
+        SeekerError: the folder is neither, or there is no such folder of videos.
     """
+    if videos and not videos.is_dir():
+        raise SeekerError(f"{videos}: no such folder of videos")
+    if not (run / "manifest.json").exists() and any((run / config).is_dir() for config in CONFIGS):
+        folder = run.resolve()
+        return _show_dataset(folder, page or folder.with_name(f"{folder.name}.html"), limit, videos)
+    return _show_run(run, page or run / "page.html", limit, videos)
+
+
+def _show_run(run: Path, page: Path, limit: int, videos: Path | None) -> Path:
     try:
         manifest = json.loads((run / "manifest.json").read_text())
     except OSError:
-        raise SeekerError(f"{run}: not a run folder, or its build is not finished") from None
+        raise SeekerError(f"{run}: not a run folder or a dataset, or its build is not finished") from None
     try:
         source = BuildRecipe.model_validate({**manifest["recipe"], "out": run}).source
     except ValidationError:
         raise SeekerError(f"{run}: made by another version of seekerdata; build it again") from None
-    workspace = Workspace(root=run, video_root=source.video_root(run))
+    workspace = Workspace(root=run, video_root=videos or source.video_root(run))
     ledger = Ledger(run / "run.db")
     try:
         exhibits = islice(_exhibits(ledger, workspace), limit)
@@ -48,6 +68,72 @@ def show(run: Path, page: Path, limit: int) -> Path:
     finally:
         ledger.close()
     return page
+
+
+def _show_dataset(folder: Path, page: Path, limit: int, videos: Path | None) -> Path:
+    root = videos or folder.parent / "videos"
+    configs = [config for config in CONFIGS if (folder / config).is_dir()]
+    counts = {config: _count(folder / config) for config in configs}
+    facts = {f"{config} rows": str(count) for config, count in counts.items()}
+    if max(counts.values()) > limit:
+        facts["shown"] = f"the first {limit} of each"
+    if not root.is_dir():
+        facts["videos"] = f"not at hand ({root})"
+    options, cache = _options(folder), FrameCache()
+    rows = ((config, row) for config in configs for row in islice(read(folder, config), limit))
+    exhibits = (_row_exhibit(config, row, options, _frames(row, root, cache)) for config, row in rows)
+    write_page(page, f"{folder.parent.name}/{folder.name}", facts, (), exhibits, dimensions=DIMENSIONS)
+    return page
+
+
+def _count(config: Path) -> int:
+    import pyarrow.parquet
+
+    return sum(pyarrow.parquet.read_metadata(file).num_rows for file in config.glob("train-*.parquet"))
+
+
+def _options(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The options of every question by its id: an `sft` row has them in its words only."""
+    import pyarrow.parquet
+
+    files = sorted((folder / "qa").glob("train-*.parquet"))
+    tables = [pyarrow.parquet.read_table(file, columns=["id", "options"]) for file in files]
+    return {row["id"]: tuple(row["options"]) for table in tables for row in table.to_pylist()}
+
+
+def _row_exhibit(
+    config: str,
+    row: dict[str, Any],
+    options: dict[str, tuple[str, ...]],
+    look: Callable[[Image], PIL.Image.Image] | None,
+) -> Exhibit:
+    """A row as an item: an `sft` row with its conversation, any other as a question that is not played."""
+    sample, turns = asked(row), dataset_row.turns(row)
+    groups = {"configuration": config}
+    told: dict[str, Any] = {"visual_prompts": (dataset_row.mark(row),), "provenance": row["provenance"] or {}}
+    told["video"] = sample.video.model_copy(update={"origin": row["video_origin"], "licence": row["video_licence"]})
+    trajectory = None
+    if config == "sft":
+        told["options"] = options.get(sample.id, ())
+        judged = told["provenance"].get("solve", {}).get("judge", {}).get("score") == 1.0
+        answer = answer_of(turns)
+        right = judged or accuracy_by_rule(answer, sample.answer, told["options"]) == 1.0
+        said = {"answer": answer, "correct": right, "stop": StopReason.ANSWERED if answer else StopReason.NO_ANSWER}
+        trajectory = Trajectory(sample_id=sample.id, policy=row["policy"], kind=row["kind"], turns=turns, **said)
+    elif config == "rl":
+        groups["pass rate"] = "" if row["pass_rate"] is None else f"{row['pass_rate']:.2g}"
+    else:
+        told["text_question"] = row["text_question"]
+    sample = sample.model_copy(update=told)
+    return Exhibit(sample, trajectory, picture=look, marked=row["image"], raw=row["raw_image"], groups=groups)
+
+
+def _frames(row: dict[str, Any], root: Path, cache: FrameCache) -> Callable[[Image], PIL.Image.Image] | None:
+    """The pictures of a row by reference; None where they would come from a video that is not at hand."""
+    if row.get("media") != "embedded" and not (root / row["video_path"]).is_file():
+        return None
+    images = [image for turn in dataset_row.turns(row) for image in turn.images]
+    return looker(images, partial(pictures, row, root, cache))
 
 
 def _facts(manifest: dict, limit: int) -> dict[str, str]:
@@ -63,30 +149,15 @@ def _exhibits(ledger: Ledger, workspace: Workspace) -> Iterator[Exhibit]:
     """Every rendered question, as the last stage that kept it left it."""
     for item_id in ledger.ids("render", Status.KEPT):
         item, verdict = _last(ledger, item_id)
-        prompt = item.sample.visual_prompts[0]
+        prompt, played = item.sample.visual_prompts[0], item.trajectory
         yield Exhibit(
             sample=item.sample,
-            trajectory=item.trajectory,
+            trajectory=played,
             verdict=verdict,
-            picture=_looker(item, workspace),
+            picture=looker(played.images, partial(shown, item.sample, played.turns, workspace)) if played else None,
             marked=workspace.picture(prompt.image),
             raw=workspace.picture(prompt.raw_image),
         )
-
-
-def _looker(item: Item, workspace: Workspace) -> Callable[[Image], PIL.Image.Image] | None:
-    """Gives a trajectory's pictures by reference; the first one asked for has all of them decoded in one pass."""
-    trajectory = item.trajectory
-    if trajectory is None:
-        return None
-    pictures: dict[Image, PIL.Image.Image] = {}
-
-    def look(image: Image) -> PIL.Image.Image:
-        if not pictures:
-            pictures.update(zip(trajectory.images, shown(item.sample, trajectory.turns, workspace), strict=True))
-        return pictures[image]
-
-    return look
 
 
 def _last(ledger: Ledger, item_id: str) -> tuple[Item, str]:

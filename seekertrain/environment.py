@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seekerdata.dataset_row import asked
 from seekerdata.errors import ItemError
 from seekerdata.instructions import FORMATS, ROLE, Mode
 from seekerdata.observation import Observation, PromptFrame
-from seekerdata.player import asked, control_of
+from seekerdata.player import control_of
 from seekerdata.rollout import Conversation, Reply, RolloutSettings, ending, observe, opening, read_reply
 from seekerdata.tools import VideoTools, refusal
 from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn

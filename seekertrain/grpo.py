@@ -15,8 +15,8 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
+from seekerdata.dataset_row import asked
 from seekerdata.observation import PromptFrame
-from seekerdata.player import asked
 from seekerdata.processor import NEVER_SAID
 from seekerdata.reward import combined
 from seekertrain.alarm import Stopped

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import Trainer, TrainerCallback
 
+from seekerdata.dataset_row import asked, mark
 from seekerdata.errors import ItemError
 from seekerdata.exhibit import Exhibit
 from seekerdata.grade import grade_by_rule
@@ -18,7 +19,6 @@ from seekerdata.page import write_page
 from seekerdata.sample import DIMENSIONS
 from seekerdata.trajectory import Trajectory
 from seekerdata.video import Video
-from seekerdata.visual_prompt import VisualPrompt
 from seekerdata.workspace import write_atomically
 from seekertrain.rollout_log import looker
 
@@ -80,8 +80,6 @@ class Plays(TrainerCallback):
             self._write([everyone[n] for n in range(len(self.rows))], state)
 
     def _write(self, plays: Sequence[Any], state: Any) -> None:
-        from seekerdata.player import asked
-
         samples = [asked(row) for row in self.rows]
         right = [grade_by_rule(play.answer, sample) for play, sample in zip(plays, samples, strict=True)]
         plays = [play.model_copy(update={"correct": yes}) for play, yes in zip(plays, right, strict=True)]
@@ -111,14 +109,8 @@ class Plays(TrainerCallback):
     def _exhibit(self, row: Row, sample: Any, play: Trajectory) -> Exhibit:
         video = Video(self.videos / row["video_path"])
         look = looker(play.images, video, {"prompt_1": PromptFrame(row["image"], row["frame_time_s"])})
-        sample = sample.model_copy(update={"visual_prompts": (_mark(row),)})
+        sample = sample.model_copy(update={"visual_prompts": (mark(row),)})
         return Exhibit(sample=sample, trajectory=play, picture=look, marked=row["image"], raw=row["raw_image"])
-
-
-def _mark(row: Row) -> VisualPrompt:
-    """What the page tells of a row's mark; its pictures are the row's own."""
-    facts = {key: row[key] for key in ("shape", "colour", "phrase", "box_xyxy")}
-    return VisualPrompt(**facts, time_s=row["frame_time_s"], mask=None, image="", raw_image="")
 
 
 def _line(play: Trajectory, sample: Any) -> str:

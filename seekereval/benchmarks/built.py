@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from seekerdata.dataset import read
+from seekerdata.dataset_row import asked
 from seekerdata.errors import SeekerError
-from seekerdata.player import asked
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.visual_prompt import VisualPrompt
 from seekerdata.workspace import frame_path, write_atomically

@@ -40,6 +40,10 @@ def test_build_show_and_check(recipe: Path, tmp_path: Path) -> None:
     shown = seekerdata("show", tmp_path / "out")
     assert shown.exit_code == 0 and (tmp_path / "out" / "page.html").exists()
     assert shown.stdout.strip().endswith("page.html")
+    dataset = tmp_path / "out" / "dataset"
+    assert seekerdata("show", dataset).stdout == f"page: {dataset}.html\n"
+    assert "no picture" not in dataset.with_suffix(".html").read_text()  # its videos are at hand
+    assert seekerdata("show", dataset / "qa").exit_code == seekerdata("show", dataset, "--videos", "no").exit_code == 2
     checked = seekerdata("check", tmp_path / "out" / "dataset", "--json")
     assert checked.exit_code == 0, checked.stdout
     assert {verdict["failed"] for verdict in json.loads(checked.stdout)} == {0}

@@ -4,25 +4,25 @@ import base64
 import gc
 import hashlib
 import io
+import json
 import re
 import urllib.parse
 import weakref
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import PIL.Image
 import pytest
+from exhibits import EVIL, conversation, exhibit, picture, with_mark
 
-from seekerdata.errors import ItemError
 from seekerdata.exhibit import Exhibit
-from seekerdata.page import STRIP_FRAMES, LeftOut, write_page
+from seekerdata.page import MOST_LEFT_OUT, STRIP_FRAMES, LeftOut, write_page
 from seekerdata.sample import Sample
-from seekerdata.trajectory import Block, Image, StopReason, Text, ToolCall, Trajectory, Turn
-from seekerdata.visual_prompt import VisualPrompt
+from seekerdata.site import CHUNK_ITEMS
+from seekerdata.trajectory import Image, StopReason
 
-EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"' {{ 7 * 7 }} **b** \u202efdp\u2067 <!-- &lt; ü"
 VOID = {"meta", "link", "img", "input"}
 STAGES = [
     {"name": "source", "kept": 3, "dropped": 0, "failed": 1},
@@ -31,7 +31,7 @@ STAGES = [
 
 
 class Read(HTMLParser):
-    """A page taken apart; fails on a tag that is never closed or closed in the wrong place."""
+    """A page and the items beside it taken apart; fails on a tag that is never closed or closed in the wrong place."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -40,7 +40,12 @@ class Read(HTMLParser):
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.words = ""
         self.scripts: list[str] = []
+        self.data = "{}"
         self.feed(self.source)
+        self.index: dict[str, Any] = json.loads(self.data)
+        self.chunks = [path.parent / urllib.parse.unquote(name) for name in self.index.get("chunks", [])]
+        for chunk in self.chunks:
+            self.feed("".join(json.loads(chunk.read_text("ascii").removeprefix("var chunk = "))))
         self.close()
         assert self.open == []
 
@@ -57,7 +62,11 @@ class Read(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] == "script":
-            self.scripts.append(data)
+            kind = next(attrs.get("type") for tag, attrs in reversed(self.tags) if tag == "script")
+            if kind == "application/json":
+                self.data = data
+            else:
+                self.scripts.append(data)
         elif self.open and self.open[-1] != "style":
             self.words += data
 
@@ -66,64 +75,19 @@ class Read(HTMLParser):
         fits = lambda a: all(v in a.get(k.rstrip("_"), "").split(" ") for k, v in wanted.items())  # noqa: E731
         return [attrs for name, attrs in self.tags if name == tag and fits(attrs)]
 
-    def picture(self, attrs: dict[str, str]) -> PIL.Image.Image:
-        src = attrs["src"]
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        return cast(list[dict[str, Any]], self.index["items"])
+
+    def picture(self, src: str) -> PIL.Image.Image:
         if src.startswith("data:image/jpeg;base64,"):
             return PIL.Image.open(io.BytesIO(base64.b64decode(src.partition(",")[2], validate=True)))
         return PIL.Image.open(self.path.parent / urllib.parse.unquote(src))
 
 
-def frame(time_s: float, source: str = "video") -> Image:
-    return Image(source=source, time_s=time_s, max_pixels=None, size_wh=(640, 360), sha256=f"{source}@{time_s}")
-
-
-def shown(*images: Image) -> tuple[Block, ...]:
-    return tuple(b for image in images for b in (Text(text=f"<{image.time_s:.1f} seconds>"), image))
-
-
-def picture(image: Image) -> PIL.Image.Image:
-    if image.time_s == 13.0:
-        raise ItemError("not_reproduced", f"pixels differ {EVIL}")
-    return PIL.Image.new("RGB", image.size_wh, (int(10 * (image.time_s or 0)) % 256, 90, 40))
-
-
 @pytest.fixture
 def marked(sample: Sample) -> Sample:
-    prompt = VisualPrompt(time_s=8.5, shape="set_of_mark", colour="aqua", phrase="the target", box_xyxy=(1, 2, 9, 9))
-    provenance = {"filter": {"by": "rules", "reason": EVIL}, "odd": EVIL}
-    return sample.model_copy(update={"visual_prompts": (prompt,), "dimension": "OA", "provenance": provenance})
-
-
-def conversation(*, overview: int = 3, words: str = "", answer: str = "B", correct: bool = True) -> Trajectory:
-    def call(n: int, name: str, **arguments: Any) -> tuple[ToolCall, ...]:
-        return (ToolCall(id=f"c{n}", name=name, arguments=arguments),)
-
-    def said(text: str, **more: Any) -> Turn:
-        return Turn(role="assistant", content=(Text(text=text),), **more)
-
-    late = call(1, "crop_video", video_path=words or "video", start_time=18, end_time=25)
-    close = call(3, "crop_video", video_path="video", start_time=8, end_time=9)
-    turns = (
-        Turn(role="system", content=(Text(text=f"You look. {words}"),)),
-        Turn(role="user", content=(*shown(*(frame(float(t)) for t in range(overview))), Text(text="Question"))),
-        said("<think>too late</think>", tool_calls=late, loss=False),
-        Turn(role="tool", content=(Text(text=f"Error: past the end {words}."),), tool_call_id="c1"),
-        said("I see", tool_calls=call(2, "view_visual_prompt", frame_path="prompt_1")),
-        Turn(role="tool", content=shown(frame(8.5, "prompt_1")), tool_call_id="c2"),
-        said(f"<think>near {words}</think>", tool_calls=close),
-        Turn(role="tool", content=shown(frame(8.03), frame(8.53)), tool_call_id="c3"),
-        said(f"<think>done</think>{words}<answer>{answer}</answer>"),
-    )  # fmt: skip
-    usage = {"output_tokens": 1234}
-    stop = StopReason.ANSWERED
-    return Trajectory(
-        sample_id="q1", policy="expert", turns=turns, stop=stop, answer=answer, correct=correct, usage=usage
-    )
-
-
-def exhibit(sample: Sample, trajectory: Trajectory | None, verdict: str = "kept") -> Exhibit:
-    raw, drawn = (PIL.Image.new("RGB", (1024, 576), colour) for colour in ("grey", "navy"))
-    return Exhibit(sample, trajectory, verdict, picture, drawn, raw)
+    return with_mark(sample)
 
 
 def page(path: Path, *exhibits: Exhibit, **more: Any) -> Read:
@@ -142,12 +106,13 @@ def test_everything_is_on_the_page(tmp_path: Path, marked: Sample) -> None:
         "Left out, 2 items", "2 dropped", "missing: no window", "missing: no tag", "seed",
     ):  # fmt: skip
         assert words in " ".join(read.words.split()), words
-    # the list's, the marked and the raw frame; the overview; what the calls returned
+    # the marked and the raw frame; the overview; what the calls returned
     images = read.all("img")
-    assert len(images) == 3 + 3 + 1 + 2 and all(image["loading"] == "lazy" for image in images)
-    sizes = [max(read.picture(image).size) for image in images]
-    assert sizes == [128, 960, 640, 160, 160, 160, 320, 320, 320]
-    assert [(int(i["width"]), int(i["height"])) for i in images] == [read.picture(i).size for i in images]
+    assert len(images) == 2 + 3 + 1 + 2 and all(image["loading"] == "lazy" for image in images)
+    sizes = [max(read.picture(image["src"]).size) for image in images]
+    assert sizes == [960, 640, 160, 160, 160, 320, 320, 320]
+    assert [(int(i["width"]), int(i["height"])) for i in images] == [read.picture(i["src"]).size for i in images]
+    assert max(read.picture(read.items[0]["picture"]).size) == 128
     assert len(read.all("div", class_="unlearned")) == 1 and len(read.all("div", class_="refusal")) == 1
     assert len(read.all("li", class_="gold")) == 1 and len(read.all("details", class_="more")) == 1
     for link in read.all("a"):
@@ -179,9 +144,10 @@ def test_what_anyone_wrote_stays_text(tmp_path: Path, marked: Sample) -> None:
     assert not [key for key in known if key.startswith("on")]
     assert all(re.fullmatch(r"[-\w:;.%,() ]*", attrs.get("style", "")) for _, attrs in read.tags)
     # A browser that runs scripts takes <noscript> for text up to the first closing tag, and parses it later.
-    (inside,) = re.findall(r"<noscript>(.*?)</noscript>", read.source, flags=re.DOTALL)
+    (inside,) = re.findall(r'<noscript id="bodies">(.*?)</noscript>', read.source, flags=re.DOTALL)
     (tmp_path / "inside.html").write_text(inside)
     assert Read(tmp_path / "inside.html").words.strip().endswith(f"odd{EVIL}")
+    assert inside.count("<!-- next -->") == 0 and read.items[0]["asks"] == EVIL
 
 
 def test_only_its_own_script_runs_and_nothing_is_asked_of_a_server(tmp_path: Path, marked: Sample) -> None:
@@ -197,7 +163,7 @@ def test_only_its_own_script_runs_and_nothing_is_asked_of_a_server(tmp_path: Pat
         assert all(link.startswith(("data:", "#")) for link in links)
 
 
-def test_a_large_run_keeps_its_pictures_in_a_folder(tmp_path: Path, marked: Sample) -> None:
+def test_a_large_run_keeps_what_it_shows_in_a_folder(tmp_path: Path, marked: Sample) -> None:
     path = tmp_path / "pages" / "a #1 %ü.html"
     mine, stale = path.parent / "a #1 %ü_files", f"{'0' * 24}.jpg"
     for name in (f"00/{stale}", "00/holiday.jpg", "notes.txt"):
@@ -205,10 +171,12 @@ def test_a_large_run_keeps_its_pictures_in_a_folder(tmp_path: Path, marked: Samp
         (mine / name).write_text("x")
     read = page(path, exhibit(marked, conversation()), exhibit(marked, conversation()), embed_limit_bytes=9_000)
     images = read.all("img")
-    assert len(images) == 2 * 9 and all(read.picture(image).size for image in images)
+    assert len(images) == 2 * 8 and all(read.picture(image["src"]).size for image in images)
     assert all(not image["src"].startswith("data:") for image in images)
     left = {f.relative_to(mine).as_posix() for f in mine.rglob("*") if f.is_file()}
-    assert left == {urllib.parse.unquote(i["src"]).partition("/")[2] for i in images} | {"00/holiday.jpg", "notes.txt"}
+    named = [i["src"] for i in images] + [item["picture"] for item in read.items] + read.index["chunks"]
+    assert left == {urllib.parse.unquote(n).partition("/")[2] for n in named} | {"00/holiday.jpg", "notes.txt"}
+    assert len(read.chunks) == 1
     for name in left - {"00/holiday.jpg", "notes.txt"}:
         assert hashlib.sha256((mine / name).read_bytes()).hexdigest()[:24] == Path(name).stem
     page(path, exhibit(marked, conversation()))
@@ -257,17 +225,17 @@ def test_what_cannot_be_shown_says_so(tmp_path: Path, marked: Sample) -> None:
     lost = exhibit(marked, conversation(overview=14))
     read = page(tmp_path / "p.html", lost, Exhibit(marked, conversation()))
     assert read.words.count("not_reproduced: pixels differ") == 1
-    assert read.words.count("no picture") == 3  # its list, marked and raw frame; the rest is known from the first
-    assert len(read.all("img")) == (3 + 13 + 3) + 6
+    assert read.words.count("no picture") == 2  # its marked and raw frame; the rest is known from the first
+    assert len(read.all("img")) == (2 + 13 + 3) + 6
 
 
 def test_long_overviews_are_thinned_and_closed(tmp_path: Path, marked: Sample) -> None:
     read = page(tmp_path / "p.html", exhibit(marked, conversation(overview=256)))
-    strip = [image for image in read.all("img") if max(read.picture(image).size) == 160]
+    strip = [image for image in read.all("img") if max(read.picture(image["src"]).size) == 160]
     assert len(strip) == STRIP_FRAMES
     assert f"256 frames, 0.0 to 255.0 s, {STRIP_FRAMES} of them here" in read.words
     assert "0.00 s" in read.words and "255.00 s" in read.words
-    assert not [d for d in read.all("details") if "open" in d]
+    assert not [d for d in read.all("details") if "open" in d and "class" not in d]
 
 
 def test_filters_know_every_item(tmp_path: Path, marked: Sample) -> None:
@@ -280,19 +248,32 @@ def test_filters_know_every_item(tmp_path: Path, marked: Sample) -> None:
         exhibit(marked, stopped, "dropped at solve: max_rounds"),
         Exhibit(other, None, "failed at solve: missing: gone"),
     )
-    articles = read.all("article")
-    assert [a["data-outcome"] for a in articles] == ["kept", *["dropped at solve"] * 2, "failed at solve"]
-    assert [a["data-answer"] for a in articles] == ["right", "wrong", "no answer", "not played"]
-    assert [a["data-shape"] for a in articles] == [*["set_of_mark"] * 3, "no mark"]
-    assert [a["data-calls"] for a in articles] == ["3", "3", "3", "not played"]
+    values = [item["of"] for item in read.items]
+    assert [of["outcome"] for of in values] == ["kept", *["dropped at solve"] * 2, "failed at solve"]
+    assert [of["answer"] for of in values] == ["right", "wrong", "no answer", "not played"]
+    assert [of["shape"] for of in values] == [*["set_of_mark"] * 3, "no mark"]
+    assert [of["calls"] for of in values] == ["3", "3", "3", "not played"]
     assert len(read.all("li", class_="chosen")) == 2
-    offered = {option["value"] for option in read.all("option")} - {""}
-    data = {v for a in articles for k, v in a.items() if k.startswith("data-")}
-    assert offered == data
+    offered = {option["value"] for option in read.all("option")} - {"", "light", "dark"}
+    assert offered == {value for of in values for value in of.values()}
+    assert {field["name"] for field in read.all("select") if "name" in field} == set(values[0])
     assert "dropped at solve (2)" in read.words and "ended with max rounds" in read.words
+
+
+def test_words_and_items_without_end_are_not_in_the_page(tmp_path: Path, marked: Sample) -> None:
+    """What the page holds besides its list does not grow with the run; all the rest is beside it, in order."""
+    gone = [LeftOut(f"q{n}", "verify", "dropped", "missing: no tag") for n in range(MOST_LEFT_OUT + 7)]
+    many = 2 * CHUNK_ITEMS + 1
+    samples = [marked.model_copy(update={"question": f"Question {n}?"}) for n in range(many)]
+    exhibits = [Exhibit(sample, None) for sample in samples]
+    read = page(tmp_path / "p.html", *exhibits, left_out=gone, embed_limit_bytes=9_000)
+    assert len(read.chunks) == 3 and not re.search("<article", read.source)
+    asked = [f"Question {n}?" for n in range(many)]
+    assert [item["asks"] for item in read.items] == asked == re.findall(r"Question \d+\?", read.words)
+    assert f"Left out, {len(gone)} items" in read.words and "and 7 more" in read.words and "q106" not in read.words
 
 
 def test_an_empty_run_has_a_page(tmp_path: Path) -> None:
     read = page(tmp_path / "p.html", stages=[], left_out=[LeftOut("q1", "source", "failed", "")])
     assert "There are no items to show." in read.words and "no reason given" in read.words
-    assert read.scripts == []
+    assert read.index == {}

@@ -7,6 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from clips import make_clip
+from exhibits import listed
 from typer.testing import CliRunner
 
 from seekerdata.errors import ItemError, SeekerError
@@ -98,11 +99,11 @@ def test_the_page_shows_frames_rounds_reply_rule_and_gold(run: Results) -> None:
 
 def test_items_can_be_chosen_by_state_and_group(run: Results) -> None:
     page = page_of(run.path)
-    values = {name: re.findall(rf'data-{name}="([^"]*)"', page) for name in ("answer", "group0", "group1", "calls")}
-    assert values["answer"] == ["right", "wrong", "error", "refused"]
-    assert values["group0"] == ["short", "long", "short", "long"] and values["group1"][2] == "kind 3"
-    assert values["calls"] == ["2", "2", "0", "0"]
-    assert '<select name="group0"' in page and "any duration" in page and "any sub category" in page
+    of = [item["of"] for item in listed(page)]
+    assert [item["answer"] for item in of] == ["right", "wrong", "error", "refused"]
+    assert [item["group0"] for item in of] == ["short", "long", "short", "long"] and of[2]["group1"] == "kind 3"
+    assert [item["calls"] for item in of] == ["2", "2", "0", "0"]
+    assert '<bdi>duration</bdi><select name="group0"' in page and "<bdi>sub category</bdi>" in page
 
 
 def test_without_the_data_the_page_has_the_words(run: Results, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seekerdata import dataset_row
 from seekerdata.dataset import messages
 from seekerdata.instructions import LAST_LOOK, NO_LOOK_LEFT
 from seekerdata.observation import PromptFrame, materialise
@@ -20,7 +21,6 @@ from seekereval.play import play
 from seekereval.presets import Preset
 from seekertrain.batch import Encoder
 from seekertrain.environment import trajectory
-from seekertrain.plays import _mark
 
 Row = dict[str, Any]
 ROUNDS = 4
@@ -71,22 +71,18 @@ def row(run: Path) -> Row:
 
 
 def in_synthesis(script: list[str], row: Row, run: Path) -> Trajectory:
-    from seekerdata.player import asked
-
     settings = RolloutSettings(max_rounds=ROUNDS)
     video = Video(run / "videos" / row["video_path"])
     marks = [PromptFrame(row["image"], row["frame_time_s"])]
-    return asyncio.run(rollout(Scripted(lines=script), asked(row), video, marks, settings))
+    return asyncio.run(rollout(Scripted(lines=script), dataset_row.asked(row), video, marks, settings))
 
 
 def in_evaluation(script: list[str], row: Row, run: Path, folder: Path) -> Trajectory:
-    from seekerdata.player import asked
-
     (folder / "videos").mkdir()
     (folder / "videos" / "one.mp4").symlink_to((run / "videos" / row["video_path"]).resolve())
     row["image"].save(folder / "mark.png")
-    mark = _mark(row).model_copy(update={"image": "mark.png", "raw_image": "mark.png"})
-    truth = asked(row).model_copy(update={"visual_prompts": (mark,)}).model_dump(mode="json")
+    mark = dataset_row.mark(row).model_copy(update={"image": "mark.png", "raw_image": "mark.png"})
+    truth = dataset_row.asked(row).model_copy(update={"visual_prompts": (mark,)}).model_dump(mode="json")
     facts = {"question": row["question"], "answer": row["answer"], "scoring": "judge", "row": {"truth": truth}}
     item = Item(id=row["id"], video="videos/one.mp4", cluster="one", **facts)
     preset = Preset(name="test", source="test", rounds=ROUNDS)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from seekerdata.dataset import messages
+from seekerdata.dataset_row import asked
 from seekerdata.grade import grade_by_rule
 from seekerdata.observation import PromptFrame, materialise
-from seekerdata.player import Player, asked, play_all
+from seekerdata.player import Player, play_all
 from seekerdata.rollout import Conversation, Reply, rollout
 from seekerdata.sample import Sample
 from seekerdata.tools import tool_schemas

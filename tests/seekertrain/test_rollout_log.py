@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exhibits import listed
 
 from seekerdata.errors import ItemError
 from seekerdata.observation import PromptFrame
@@ -57,15 +58,15 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self.words, self.images, self.items = "", list[str](), list[dict[str, str | None]]()
-        self.feed(path.read_text("utf-8"))
+        self.words, self.images = "", list[str]()
+        text = path.read_text("utf-8")
+        self.items = [item["of"] for item in listed(text)] if 'id="index"' in text else []
+        self.feed(text)
         self.words = " ".join(self.words.split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "img":
             self.images.append(dict(attrs)["src"] or "")
-        if tag == "article":
-            self.items.append(dict(attrs))
 
     def handle_data(self, data: str) -> None:
         self.words += data
@@ -101,8 +102,8 @@ def test_a_step_leaves_lines_and_a_page(tmp_path: Path, clip_path: Path, rolled:
         "above its group", "below its group", "unreadable call", "I look.", "calls per rollout",
     ):  # fmt: skip
         assert words in read.words, words
-    assert [item["data-answer"] for item in read.items] == ["right", "wrong"]
-    shown = len(one.trajectory.images) + 2  # in the list and on top
+    assert [item["answer"] for item in read.items] == ["right", "wrong"]
+    shown = len(one.trajectory.images) + 1  # the marked frame on top
     assert len(read.images) == 2 * shown and all(src.startswith("data:image/jpeg;base64,") for src in read.images)
 
 
@@ -137,7 +138,7 @@ def test_whatever_a_policy_says_can_be_written(tmp_path: Path, clip_path: Path, 
     assert first["calls"][0]["arguments"] == {"half a character ?": ["?", None]}
     assert second["reward"] is None and second["trajectory"]["turns"] == []
     read = Page(page)
-    assert [item["data-answer"] for item in read.items] == ["no answer", "no answer", "wrong"]
+    assert [item["answer"] for item in read.items] == ["no answer", "no answer", "wrong"]
     assert read.words.count("it has no reward") >= 3 and third["rewards"]["accuracy"] == 0.5
     assert "reward none (no parts), advantage none" in read.words
 
