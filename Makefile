@@ -34,6 +34,7 @@ bench: $(VENV)/dev
 	$(BIN)/python bench/calling.py
 	$(BIN)/python bench/evaluating.py
 	$(BIN)/python bench/collating.py
+	$(BIN)/python bench/rolling.py
 
 golden: $(VENV)/dev
 	SEEKER_GOLDEN=write $(BIN)/python -m pytest -q tests/seekerdata/test_shapes.py

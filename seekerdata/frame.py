@@ -6,17 +6,17 @@ Pixels never change once delivered: arrays are read-only.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import TYPE_CHECKING, overload
+from threading import Event, Lock
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_LOCKS = 64
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +106,8 @@ class FrameCache:
         self.max_bytes = max_bytes
         self.hits = self.misses = self.held_bytes = 0
         self._frames: OrderedDict[Hashable, Frame] = OrderedDict()
+        self._decoding: dict[Hashable, Event] = {}
         self._lock = Lock()
-        self._decoding = [Lock() for _ in range(_LOCKS)]
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -115,20 +115,64 @@ class FrameCache:
     def __reduce__(self) -> tuple:
         return FrameCache, (self.max_bytes,)
 
-    def decoding(self, identity: Hashable) -> Lock:
-        """The lock to hold while one video is looked up and decoded, so that nothing is decoded twice."""
-        return self._decoding[hash(identity) % _LOCKS]
+    def share(self, keys: Iterable[Key], decode: Callable[[list[Key]], Mapping[Key, Frame]]) -> dict[Key, Frame]:
+        """The frames of these keys. No frame is decoded by two threads at once, and other frames wait for none.
+
+        Args:
+            keys: of the frames.
+            decode: gives the frames of the keys that it is called with. What it raises is passed on; whoever waited
+                for those frames then decodes them for itself.
+        """
+        found: dict[Key, Frame] = {}
+        left, mine_done = list(dict.fromkeys(keys)), Event()
+        while left:
+            mine, others = self._claim(left, found, mine_done)
+            try:
+                made = decode(mine) if mine else {}
+                for key, frame in made.items():
+                    self.put(key, frame)
+                found |= made
+            finally:
+                self._release(mine, mine_done)
+            for other in others:
+                other.wait()
+            left, mine_done = [key for key in left if key not in found], Event()
+        return found
+
+    def _claim(self, keys: list[Key], found: dict[Key, Frame], done: Event) -> tuple[list[Key], set[Event]]:
+        """Add what is here to `found`; the keys that the caller must decode, and what others have under way."""
+        mine, others = list[Key](), set[Event]()
+        with self._lock:
+            for key in keys:
+                if (frame := self._get(key)) is not None:
+                    found[key] = frame
+                elif key in self._decoding:
+                    others.add(self._decoding[key])
+                else:
+                    self._decoding[key] = done
+                    self.misses += 1
+                    mine.append(key)
+        return mine, others
+
+    def _release(self, keys: Iterable[Hashable], done: Event) -> None:
+        with self._lock:
+            for key in keys:
+                del self._decoding[key]
+        done.set()
 
     def get(self, key: Hashable) -> Frame | None:
         """The frame of this key, or None."""
         with self._lock:
-            frame = self._frames.get(key)
-            if frame is None:
-                self.misses += 1
-            else:
-                self.hits += 1
-                self._frames.move_to_end(key)
+            frame = self._get(key)
+            self.misses += frame is None
             return frame
+
+    def _get(self, key: Hashable) -> Frame | None:
+        frame = self._frames.get(key)
+        if frame is not None:
+            self.hits += 1
+            self._frames.move_to_end(key)
+        return frame
 
     def put(self, key: Hashable, frame: Frame) -> None:
         """Keep a frame, and drop the least recently used ones beyond `max_bytes`."""

@@ -247,10 +247,7 @@ def _offered(mode: Mode, control: Control) -> list[dict]:
 
 
 def read_reply(reply: Reply, rounds: int) -> Turn:
-    """A reply as an assistant turn: calls read, every marker that is not the model's own structure escaped.
-
-    In the text of a reply that was cut off nothing is read: it calls nothing.
-    """
+    """A reply as an assistant turn: calls read, unless it was cut off, and markers that are not its structure escaped."""
     text, calls = (reply.text, reply.tool_calls)
     if not calls and not reply.stop:
         text, calls = read_calls(reply.text, first_id=rounds + 1)
@@ -265,7 +262,8 @@ def look(
     if settings.max_tokens is not None and usage["input_tokens"] + usage["output_tokens"] >= settings.max_tokens:
         return StopReason.TOO_LONG
     for tool_call in turn.tool_calls:
-        observation = observe(conversation, tools, tool_call, settings.max_rounds)
+        done = sum(turn.role == "tool" for turn in conversation.turns)
+        observation = observe(conversation, tools, tool_call, done + 1, settings.max_rounds)
         shown = sum(len(earlier.images) for earlier in conversation.turns) + len(observation.pictures)
         if settings.max_frames is not None and shown > settings.max_frames:
             return StopReason.MAX_FRAMES
@@ -273,17 +271,18 @@ def look(
     return None
 
 
-def observe(conversation: Conversation, tools: VideoTools, tool_call: ToolCall, max_rounds: int) -> Observation:
-    """What a call shows; the last one allowed says that it was the last."""
-    done = sum(turn.role == "tool" for turn in conversation.turns) + 1
-    if done > max_rounds:
+def observe(
+    conversation: Conversation, tools: VideoTools, tool_call: ToolCall, number: int, max_rounds: int
+) -> Observation:
+    """What the call of this number in its play shows, from 1; the last one allowed says that it was the last."""
+    if number > max_rounds:
         observation = refusal(NO_LOOK_LEFT)
     elif tool_call.error:
         observation = refusal(tool_call.error)
     else:
         offered = [schema["function"]["name"] for schema in conversation.schemas]
         observation = call(tools, tool_call.name, tool_call.arguments, offered)
-    return replace(observation, blocks=observation.blocks + (Text(text=LAST_LOOK),) * (done == max_rounds))
+    return replace(observation, blocks=observation.blocks + (Text(text=LAST_LOOK),) * (number == max_rounds))
 
 
 def ending(turn: Turn, stop: StopReason | None, mode: Mode = "tool") -> tuple[StopReason, str]:

@@ -65,6 +65,10 @@ class VideoInfo(BaseModel):
     color_transfer: str
 
 
+_Identity = tuple[str, int, int, str]
+"""A file on disk as it is now, and whose pictures of it."""
+
+
 @dataclass(frozen=True)
 class _Read:
     """What decoding gave: the frame of each time, damaged packets met, sizes met."""
@@ -168,17 +172,16 @@ class Video:
     def _share(self, times: list[float], max_pixels: int | None) -> _Read:
         """Take from the cache what it has and decode the rest into it."""
         assert self.cache is not None
-        identity = self._identity()
-        found: dict[float, Frame] = {}
-        with self.cache.decoding(identity):
-            for time_s in set(times):
-                frame = self.cache.get((identity, time_s, max_pixels))
-                if frame is not None:
-                    found[time_s] = frame
-            read = self._decode([time_s for time_s in times if time_s not in found], max_pixels)
-            for time_s, frame in read.frames.items():
-                self.cache.put((identity, time_s, max_pixels), frame)
-        return _Read(found | read.frames, read.packet_errors, read.sizes_wh)
+        identity, reads = self._identity(), list[_Read]()
+
+        def decode(keys: list[tuple[_Identity, float, int | None]]) -> dict[tuple[_Identity, float, int | None], Frame]:
+            reads.append(self._decode([time_s for _, time_s, _ in keys], max_pixels))
+            return {key: reads[-1].frames[key[1]] for key in keys}
+
+        shared = self.cache.share([(identity, time_s, max_pixels) for time_s in times], decode)
+        frames = {time_s: frame for (_, time_s, _), frame in shared.items()}
+        sizes = frozenset[tuple[int, int]]().union(*(read.sizes_wh for read in reads))
+        return _Read(frames, sum(read.packet_errors for read in reads), sizes)
 
     def _decode(self, times: list[float], max_pixels: int | None) -> _Read:
         """Decode what is on screen at these times."""
@@ -223,7 +226,7 @@ class Video:
             found[number] = Frame(float(self.shown_s[number]), shrunk(rgb, fit_size(size_wh, max_pixels)))
         return _Read({t: found[n] for t, n in zip(times, numbers, strict=True)}, 0, frozenset(sizes))
 
-    def _identity(self) -> tuple[str, int, int, str]:
+    def _identity(self) -> _Identity:
         try:
             status = Path(self.path).stat()
         except OSError as error:

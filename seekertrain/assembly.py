@@ -96,8 +96,9 @@ def assemble(recipe: "SftRecipe", settings: Any, tell: "Tell") -> Any:
 def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
     """The trainer of a recipe for GRPO; nothing is played or trained yet."""
     from seekerdata.processor import NEVER_SAID
-    from seekertrain.environment import environment_factory
+    from seekertrain.environment import Environments
     from seekertrain.grpo import GroupTrainer
+    from seekertrain.looking import Looking
     from seekertrain.processor import load_processor
     from seekertrain.rewards import reward_functions
     from seekertrain.rollout_log import Rolled, RolloutLog
@@ -127,7 +128,7 @@ def assemble_rl(recipe: "RlRecipe", settings: Any, tell: "Tell") -> Any:
         if settings.process_index == 0:
             log.record(step, rolled)
 
-    factory = environment_factory(rows.videos, recipe.play)
+    factory = Environments(rows.videos, recipe.play, looking=Looking(recipe.look_timeout_s))
     trainer = GroupTrainer(model, settings, rows, held, processor, factory, rewards, adapters, watching, seen)
     _join(trainer, recipe, adapters)
     return trainer

@@ -4,21 +4,18 @@ A call is answered by the same code as there (`seekerdata.rollout`), in the same
 told to the model or ends the run; nothing ends a rollout in silence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seekerdata.dataset_row import asked
 from seekerdata.errors import ItemError
 from seekerdata.instructions import FORMATS, ROLE, Mode
-from seekerdata.observation import Observation, PromptFrame
-from seekerdata.player import control_of
-from seekerdata.rollout import Conversation, Reply, RolloutSettings, ending, observe, opening, read_reply
+from seekerdata.observation import Observation
+from seekerdata.rollout import Conversation, Reply, ending, read_reply
 from seekerdata.tools import VideoTools, refusal
-from seekerdata.trajectory import Image, StopReason, Text, ToolCall, Trajectory, Turn
-from seekerdata.video import Video
-from seekertrain.shared import Pictures
+from seekerdata.trajectory import StopReason, Text, ToolCall, Trajectory, Turn
+from seekertrain.looking import Look
+from seekertrain.showing import Opened, Showing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,8 +26,6 @@ CUT = "cut"
 """Key of a message whose reply was cut off before its end: it calls nothing and answers nothing."""
 NOT_SHOWN = "the video cannot be read"
 """Told to a model whose look met a fault of the video; the rollout is then left out of its group."""
-
-Row = dict[str, Any]
 
 
 class Called(str):
@@ -50,18 +45,19 @@ class Opening:
         fault: why the video could not be shown; None if it could.
     """
 
-    def __init__(self, videos: Path, settings: RolloutSettings, pictures: Pictures, latest: dict[str, Any]) -> None:
-        self._videos, self._settings, self._pictures, self._latest = videos, settings, pictures, latest
-        self._tools = VideoTools(settings.tools)
+    def __init__(self, shared: Showing) -> None:
+        self._shared = shared
         self._bug: Exception | None = None
         self._start("", Conversation([]))
 
-    def _start(self, name: str, conversation: Conversation) -> None:
-        self._conversation = conversation
+    def _start(self, name: str, conversation: Conversation, opened: Opened | None = None) -> None:
+        self._conversation, self._opened = conversation, opened
         self._before = len(conversation.turns)
         self.sample_id, self.calls, self.refused = name, 0, 0
         self.frames = sum(len(turn.images) for turn in conversation.turns)
         self.fault: ItemError | None = None
+        self._begun: Sequence[ToolCall] = ()
+        self._looks: dict[int, Look[Observation]] = {}
 
     def reset(self, **row: Any) -> list[dict[str, Any]]:
         """Begin a row's rollout.
@@ -72,59 +68,58 @@ class Opening:
         Returns:
             What the user's turn shows: frames with their times, then the question.
         """
-        video = Video(self._videos / row["video_path"], cache=self._pictures.frames)
-        marked = [PromptFrame(row["marked"], row["frame_time_s"])]
-        self._tools.reset(video, marked)
         try:
-            opened = self._opened(row, video, marked)
+            opened = self._shared.opened(row)
         except ItemError as error:
             self._start(row["id"], Conversation([]))
             self.fault = error
-            return [{"type": "text", "text": row["question"]}]
-        turns = Conversation(list(opened.turns), opened.prompt_names, dict(opened.pictures), opened.schemas)
-        self._start(row["id"], turns)
+            return [_text(row["question"])]
+        known = opened.conversation
+        turns = Conversation(list(known.turns), known.prompt_names, dict(known.pictures), known.schemas)
+        self._start(row["id"], turns, opened)
         user = turns.turns[-1]
-        return self._content(Observation(user.content, tuple(turns.pictures[image] for image in user.images)))
+        return Observation(user.content, tuple(turns.pictures[image] for image in user.images)).content()
 
-    def _opened(self, row: Row, video: Video, marked: list[PromptFrame]) -> Conversation:
-        """What the rollouts of a group begin with, made once: they follow each other."""
-        if self._latest.get("id") != row["id"]:
-            opened = opening(asked(row), video, marked, self._settings, control_of(self._settings))
-            self._latest.update(id=row["id"], opened=opened)
-        found: Conversation = self._latest["opened"]
-        return found
-
-    def _content(self, observation: Observation) -> list[dict[str, Any]]:
-        """What is shown, as TRL takes it; of equal pixels the same picture for all rollouts."""
-        images = [block for block in observation.blocks if isinstance(block, Image)]
-        shown = zip(images, observation.pictures, strict=True)
-        pictures = tuple(self._pictures.one(image.sha256, picture) for image, picture in shown)
-        return replace(observation, pictures=pictures).content()
+    def _begin(self, calls: Sequence[ToolCall]) -> None:
+        """Begin the looks of a turn, unless they are; after a fault nothing is looked at."""
+        if self._opened is None or self.fault or any(call is begun for call in calls for begun in self._begun):
+            return
+        self._begun = calls
+        for number, call in enumerate(calls, start=self.calls + 1):  # a reply alone does not know its number
+            named = call.model_copy(update={"id": f"call_{number}"})
+            self._looks[id(call)] = self._shared.look(self._opened, named, number)
 
     def _answer(self, call: ToolCall) -> list[dict[str, Any]]:
-        """What a call shows.
+        """What a call shows. Only here a rollout changes, one call after the other.
 
         Raises:
             Exception: a mistake in our own code; kept too, because TRL would make words of it.
         """
-        call = call.model_copy(update={"id": f"call_{self.calls + 1}"})  # a reply alone does not know its number
-        try:
-            observation = observe(self._conversation, self._tools, call, self._settings.max_rounds)
-        except ItemError as error:
-            self.fault, observation = self.fault or error, refusal(NOT_SHOWN)
-        except Exception as bug:
-            self._bug = bug
-            raise
-        limit = self._settings.max_frames
+        self._begin([call])
+        observation = self._seen(self._looks.pop(id(call), None))
+        limit = self._shared.settings.max_frames
         if limit is not None and self.frames + len(observation.pictures) > limit:
             told = refusal(NO_ROOM)
-            last = observation.blocks[-1:] if self.calls + 1 == self._settings.max_rounds else ()
+            last = observation.blocks[-1:] if self.calls + 1 == self._shared.settings.max_rounds else ()
             observation = replace(told, blocks=told.blocks + last)
         self.calls += 1
         self.refused += bool(observation.error)
         self.frames += len(observation.pictures)
-        self._conversation.add(Turn(role="tool", content=observation.blocks, tool_call_id=call.id))
-        return self._content(observation)
+        turn = Turn(role="tool", content=observation.blocks, tool_call_id=f"call_{self.calls}")
+        self._conversation.add(turn)
+        return observation.content()
+
+    def _seen(self, look: Look[Observation] | None) -> Observation:
+        if look is None or self.fault:
+            return refusal(NOT_SHOWN)
+        try:
+            return self._shared.looking.result(look)
+        except ItemError as error:
+            self.fault = error
+            return refusal(NOT_SHOWN)
+        except Exception as bug:
+            self._bug = bug
+            raise
 
 
 class Environment(Opening):
@@ -143,34 +138,49 @@ class Environment(Opening):
         return self._answer(ToolCall(id="call", name=name, arguments=arguments))
 
 
-class AnyTool(dict[str, Callable[..., Any]]):
-    """The tools of an environment by name, for TRL: also of a call that is wrong, which is told what is wrong."""
+class Environments(Showing):
+    """Makes the environments of a process, which share what it shows: TRL's `environment_factory`."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __call__(self) -> Opening:
+        return Environment(self) if self.settings.mode == "tool" else Opening(self)
+
+
+class AnyTool(dict[str, Callable[..., Any]]):
+    """The tools of an environment by name, for TRL: also of a call that is wrong, which is told what is wrong.
+
+    Args:
+        environment: whose calls they answer.
+        begin: is called before a call that was not begun: TRL goes from call to call, and others may be begun too.
+    """
+
+    def __init__(self, environment: Opening, begin: Callable[[], None]) -> None:
         super().__init__()
-        self.environment = environment
+        self.environment, self.begin = environment, begin
 
     def __contains__(self, name: object) -> bool:
         return True
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         assert isinstance(name, Called), "calls are read by our own tokenizer"
+        if not any(name.call is call for call in self.environment._begun):
+            self.begin()
         return lambda **_: self.environment._answer(name.call)
 
 
-def environment_factory(
-    videos: Path, settings: RolloutSettings, pictures: Pictures | None = None
-) -> Callable[[], Opening]:
-    """What TRL makes its environments with.
+def overlapping(environments: Sequence[Opening], completions: Sequence[list[dict[str, Any]]]) -> list[AnyTool]:
+    """The tools of a batch of rollouts: with the first call of a turn those of all rollouts are begun.
 
     Args:
-        videos: the folder that `video_path` is relative to.
-        settings: what is shown first, limits; without tools where the mode is not `tool`.
-        pictures: shared by all environments that it makes.
+        environments: that play.
+        completions: what each has said, and was shown, so far; TRL adds to them. It answers all calls that stand last
+            when it answers one, those apart that were begun and did not fit; after its last turn it answers none.
     """
-    shared, latest = pictures or Pictures(), dict[str, Any]()
-    kind = Environment if settings.mode == "tool" else Opening
-    return lambda: kind(videos, settings, shared, latest)
+
+    def begin() -> None:
+        for environment, completion in zip(environments, completions, strict=True):
+            environment._begin(_calls(completion[-1]))
+
+    return [AnyTool(environment, begin) for environment in environments]
 
 
 def begun(mode: Mode) -> list[dict[str, Any]]:
@@ -204,6 +214,10 @@ def _called(call: ToolCall) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "arguments": call.arguments}}
 
 
+def _calls(message: dict[str, Any]) -> list[ToolCall]:
+    return [made["function"]["name"].call for made in message.get("tool_calls") or ()]
+
+
 def trajectory(environment: Opening, completion: list[dict[str, Any]]) -> Trajectory:
     """A finished rollout as the trajectory that synthesis and evaluation would record.
 
@@ -218,8 +232,8 @@ def trajectory(environment: Opening, completion: list[dict[str, Any]]) -> Trajec
         if message["role"] == "tool":
             played.append(next(shown))
             continue
-        made = [c["function"]["name"].call for c in message.get("tool_calls") or ()]
-        numbered = [call.model_copy(update={"id": f"call_{calls + n}"}) for n, call in enumerate(made, start=1)]
+        made = enumerate(_calls(message), start=calls + 1)
+        numbered = [call.model_copy(update={"id": f"call_{number}"}) for number, call in made]
         calls += len(numbered)
         content = (Text(text=message["content"]),) if message["content"] else ()
         last = Turn(role="assistant", content=content, tool_calls=tuple(numbered))

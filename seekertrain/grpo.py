@@ -20,10 +20,10 @@ from seekerdata.observation import PromptFrame
 from seekerdata.processor import NEVER_SAID
 from seekerdata.reward import combined
 from seekertrain.alarm import Stopped
-from seekertrain.environment import AnyTool, Opening, read_as_played, trajectory
+from seekertrain.environment import Environments, Opening, overlapping, read_as_played, trajectory
 from seekertrain.placeholders import Blind, check_features
 from seekertrain.rollout_log import Rolled
-from seekertrain.shared import share_patches
+from seekertrain.shared import HELD, counts, share_patches
 from seekertrain.vllm_turns import VllmTurns
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class GroupTrainer(GRPOTrainer):
         rows: "Questions",
         held: "Questions | None",
         processor: Any,
-        factory: Callable[[], Opening],
+        factory: Environments,
         rewards: Sequence[Callable[..., Any]],
         peft_config: Any = None,
         callbacks: Sequence[TrainerCallback] = (),
@@ -146,10 +146,10 @@ class GroupTrainer(GRPOTrainer):
             prompt_ids, images, multimodal_fields, num_generations, has_tool_images=has_tool_images
         )
 
-    def _tool_call_loop(self, prompts: Any, *rest: Any) -> Any:
-        """Looks and turns until all have answered; a wrong call is answered in the words of the tools."""
-        self._sync_tool_dicts = [AnyTool(environment) for environment in self.environments]  # type: ignore[arg-type]
-        played = super()._tool_call_loop(prompts, *rest)
+    def _tool_call_loop(self, prompts: Any, prompt_ids: Any, completion_ids: Any, completions: Any, *rest: Any) -> Any:
+        """Looks and turns until all have answered; the looks of a turn overlap, a wrong call is told what is wrong."""
+        self._sync_tool_dicts = overlapping(self.environments, completions)
+        played = super()._tool_call_loop(prompts, prompt_ids, completion_ids, completions, *rest)
         if self.use_vllm:
             self.vllm_generation.wait()
         for environment in self.environments:
@@ -183,8 +183,14 @@ class GroupTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         """A scored batch, after a look whether pictures are there and stand where their tokens are."""
+        factory, mode = self.environment_factories[None], "train" if self.model.training else "eval"
+        before = counts(factory.pictures, self.patches)
+        factory.open(inputs)
         batch = super()._generate_and_score_completions(inputs)
         self._leave_out(batch, self._parts.isnan().all(dim=1))
+        for name, value in counts(factory.pictures, self.patches).items():
+            of_step = value if name == HELD else value - before[name]
+            self._metrics[mode][f"shared/{name}"].append(self._mean([of_step]))
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         stands = ids == self._image_pad_token_id
         if stands.any():

@@ -45,7 +45,7 @@ UNDECISIVE = {
     *("per_device_eval_batch_size", "push_to_hub", "hub_model_id", "hub_token", "hub_strategy", "hub_private_repo"),
 }
 """Keys of `trainer` that do not decide what is trained: a run may go on with others."""
-UNTRAINED = {"name", "out", "rollouts", "record_every", "alarm", "trainer"}
+UNTRAINED = {"name", "out", "rollouts", "record_every", "alarm", "look_timeout_s", "trainer"}
 """Keys of a recipe that decide nothing either; of `trainer` some do."""
 
 

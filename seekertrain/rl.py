@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from seekerdata.recipe import read_values
 from seekerdata.rollout import RolloutSettings
 from seekertrain.alarm import AlarmSettings
+from seekertrain.looking import LIMIT_S
 from seekertrain.rewards import RewardSettings
 from seekertrain.sft import SftRecipe, Tell, Training, carry_out
 from seekertrain.trainer_settings import OURS_IN_RL, checked, older_names
@@ -27,6 +28,8 @@ class RlRecipe(Training):
     """What is shown first and how often one may look; as the rows were made, and as it is evaluated."""
     turn_tokens: int | None = Field(default=None, ge=1)
     """Tokens of one turn; `trainer.max_completion_length` limits all that follows the prompt, looks included."""
+    look_timeout_s: float = Field(default=LIMIT_S, gt=0)
+    """Limit of one look, and of opening a video; a rollout that it cuts short is left out of its group."""
     rewards: RewardSettings = RewardSettings()
     record_every: int = Field(default=10, ge=0)
     """Steps between records of what is trained on, `rollouts/train-*.jsonl` and their pages; 0: none."""

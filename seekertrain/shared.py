@@ -5,6 +5,7 @@ Equal pixels are one object, and it is never copied: what is made of a picture i
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import PIL.Image
@@ -21,32 +22,39 @@ KEPT_BYTES = 2**28
 PATCH_BYTES = 2**29
 """Patches that each process keeps: float32, each picture twice, eight bytes for one of a frame."""
 
+HELD = "held_mb"
+
 Value = TypeVar("Value")
 
 
 class Kept(Generic[Value]):
-    """The last values by key, as many as fit into some bytes; one larger than that is made and not kept."""
+    """The last values by key, as many as fit into some bytes; one larger than that is made and not kept.
+
+    Threads may share it: each waits while another's value is made, so only what is made quickly belongs here.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes, self.held_bytes, self.made, self.found = max_bytes, 0, 0, 0
         self._values: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
+        self._lock = Lock()
 
     def get(self, key: Hashable, make: Callable[[], tuple[Value, int]]) -> Value:
         """The value of a key; `make` gives it and its bytes if it is not there."""
-        if key in self._values:
-            self.found += 1
-            self._values.move_to_end(key)
-            return self._values[key][0]
-        self.made += 1
-        value, size = make()
-        if size > self.max_bytes:
+        with self._lock:
+            if key in self._values:
+                self.found += 1
+                self._values.move_to_end(key)
+                return self._values[key][0]
+            self.made += 1
+            value, size = make()
+            if size > self.max_bytes:
+                return value
+            self._values[key] = value, size
+            self.held_bytes += size
+            while self.held_bytes > self.max_bytes:
+                _, (_, dropped) = self._values.popitem(last=False)
+                self.held_bytes -= dropped
             return value
-        self._values[key] = value, size
-        self.held_bytes += size
-        while self.held_bytes > self.max_bytes:
-            _, (_, dropped) = self._values.popitem(last=False)
-            self.held_bytes -= dropped
-        return value
 
 
 class Shown(PIL.Image.Image):
@@ -75,7 +83,7 @@ class Pictures:
             picture.load()
             shown = Shown()
             shown.__dict__.update(picture.__dict__)
-            return shown, 3 * picture.width * picture.height
+            return shown, _held_bytes(picture)
 
         return self.kept.get((sha256, picture.size), make)
 
@@ -104,13 +112,26 @@ def share_patches(processor: "ProcessorMixin", max_bytes: int = PATCH_BYTES) -> 
         def _patches(self, picture: PIL.Image.Image) -> "Tensor":
             def make() -> "tuple[tuple[PIL.Image.Image, Tensor], int]":
                 patches = patchify([picture], self)
-                return (picture, patches), patches.nbytes  # the picture too, so that its id stays its own
+                return (picture, patches), patches.nbytes + _held_bytes(
+                    picture
+                )  # with it, so that its id stays its own
 
             return kept.get(id(picture), make)[1]
 
     Sharing.__name__, Sharing.__qualname__, Sharing.__module__ = stock.__name__, stock.__qualname__, stock.__module__
     processor.image_processor.__class__ = Sharing
     return kept
+
+
+def _held_bytes(picture: PIL.Image.Image) -> int:
+    return 4 * picture.width * picture.height  # pillow holds RGB in four bytes a pixel
+
+
+def counts(pictures: Pictures, patches: "Kept[Any]") -> dict[str, float]:
+    """What is shared so far: pictures cut into patches and found cut, frames decoded; and the most that is held, MB."""
+    held = pictures.frames.held_bytes + pictures.kept.held_bytes + patches.held_bytes
+    made = {"preprocessed": patches.made, "reused": patches.found, "decoded": pictures.frames.misses}
+    return {**made, HELD: held / 1e6}
 
 
 def _flat(images: Any) -> list[PIL.Image.Image]:

@@ -697,6 +697,30 @@ def test_a_group_of_readers_decodes_once(plain: Path, monkeypatch: pytest.Monkey
     assert other[0].rgb.shape != reads[0][0].rgb.shape
 
 
+def test_readers_of_other_frames_do_not_wait_and_one_that_fails_fails_alone() -> None:
+    cache, meet, found = FrameCache(), threading.Barrier(2), dict[str, object]()
+
+    def decode(keys: list[str]) -> dict[str, Frame]:
+        if meet.wait(timeout=60) >= 0 and "b" in keys:
+            raise VideoError("unreadable", "b")
+        return dict.fromkeys(keys, grey(10))
+
+    def read(name: str) -> None:
+        try:
+            found[name] = cache.share(name, decode)
+        except VideoError as error:
+            found[name] = error
+
+    readers = [threading.Thread(target=read, args=(name,)) for name in ("a", "b")]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert list(found["a"]) == ["a"] and isinstance(found["b"], VideoError)
+    assert list(cache.share("bc", lambda keys: dict.fromkeys(keys, grey(10)))) == ["b", "c"]
+    assert (cache.misses, cache.hits, len(cache)) == (4, 0, 3)
+
+
 def test_a_changed_file_is_another_video_to_a_cache(tmp_path: Path) -> None:
     path, cache = tmp_path / "changing.mp4", FrameCache()
     for first_number in (5, 9):

@@ -164,7 +164,7 @@ def grouped(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
         from seekerdata.processor import NEVER_SAID
         from seekerdata.rollout import RolloutSettings
-        from seekertrain.environment import environment_factory
+        from seekertrain.environment import Environments
         from seekertrain.grpo import GroupTrainer
         from seekertrain.processor import load_processor
         from seekertrain.questions import load, playable
@@ -184,7 +184,7 @@ def grouped(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             model.__class__ = scripted(type(model), script, processor.tokenizer)
         data = Data(path=str(run / "dataset"))
         rows = playable(load(data), data, settings.mode)
-        factory = environment_factory(rows.videos, settings)
+        factory = Environments(rows.videos, settings)
         return GroupTrainer(model, config, rows, None, processor, factory, rewards)
 
     return make

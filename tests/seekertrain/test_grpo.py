@@ -18,7 +18,7 @@ from seekerdata.patches import patchify
 from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import VideoTools, tool_names, tool_schemas
 from seekerdata.trajectory import StopReason
-from seekertrain.environment import NO_ROOM, NOT_SHOWN, Environment, Opening, environment_factory, trajectory
+from seekertrain.environment import NO_ROOM, NOT_SHOWN, Environment, Environments, Opening, trajectory
 from seekertrain.placeholders import Blind
 from seekertrain.processor import load_processor
 from seekertrain.shared import Kept, Pictures, share_patches
@@ -57,7 +57,7 @@ def videos(run: Path, tmp_path: Path) -> Path:
 
 
 def environment(videos: Path, row: Row, **play: Any) -> Environment:
-    made = environment_factory(videos, RolloutSettings.model_validate({"overview_fps": 0.2, **play}))()
+    made = Environments(videos, RolloutSettings.model_validate({"overview_fps": 0.2, **play}))()
     assert isinstance(made, Environment)
     made.reset(**row)
     return made
@@ -68,7 +68,7 @@ def told(content: list[Row]) -> str:
 
 
 def test_trl_describes_the_tools_as_every_prompt_does(run: Path) -> None:
-    made = environment_factory(run / "videos", RolloutSettings())()
+    made = Environments(run / "videos", RolloutSettings())()
     public = [name for name in dir(made) if name[0] != "_" and callable(getattr(made, name))]
     assert sorted(public) == sorted([*tool_names(VideoTools), "reset"])
     assert [get_json_schema(getattr(made, name)) for name in tool_names(VideoTools)] == tool_schemas()
@@ -92,7 +92,7 @@ def test_a_video_that_goes_away_is_a_fault_of_the_rollout_and_no_words_of_ours(v
 
 
 def test_without_tools_the_mark_is_shown_at_once(run: Path, row: Row) -> None:
-    made = environment_factory(run / "videos", RolloutSettings(mode="reasoning", overview_fps=0.2))()
+    made = Environments(run / "videos", RolloutSettings(mode="reasoning", overview_fps=0.2))()
     shown = made.reset(**row)
     assert not isinstance(made, Environment) and sum(block["type"] == "image" for block in shown) == 3
     assert "visual prompt frame:" in told(shown) and "prompt_1" not in told(shown)
@@ -200,8 +200,7 @@ def half_broken(grouped: Make, videos: Path) -> Iterator[Any]:
     keys = {"num_generations": 2, "per_device_train_batch_size": 4}
     trainer = grouped([Reward()], script=[ANSWER] * 2, **keys)
     trainer.train_dataset = trainer.rows.data.select([0, 1])
-    shared, latest = Pictures(), dict[str, Any]()
-    trainer.environment_factories = {None: lambda: Environment(videos, RolloutSettings(), shared, latest)}
+    trainer.environment_factories = {None: Environments(videos, RolloutSettings())}
     trainer._environment_pool = {None: []}
     yield trainer
 
@@ -247,7 +246,7 @@ def test_a_step_that_no_judge_could_score_ends_the_run(grouped: Make) -> None:
 
 def test_an_opening_is_decoded_once_for_a_group(run: Path, row: Row) -> None:
     pictures = Pictures()
-    factory = environment_factory(run / "videos", RolloutSettings(overview_fps=0.2), pictures)
+    factory = Environments(run / "videos", RolloutSettings(overview_fps=0.2), pictures)
     shown = [made.reset(**row) for made in (factory(), factory())]
     assert [b["image"] for b in shown[0] if "image" in b] == [b["image"] for b in shown[1] if "image" in b]
     assert pictures.frames.misses == 2 and isinstance(factory(), Opening)

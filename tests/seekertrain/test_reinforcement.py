@@ -76,7 +76,7 @@ def _trainer(start: tuple[Path, Path, list[Row]], out: Path, tell: Callable[[str
 
     from seekerdata.processor import NEVER_SAID
     from seekertrain.alarm import AlarmSettings
-    from seekertrain.environment import environment_factory
+    from seekertrain.environment import Environments
     from seekertrain.grpo import GroupTrainer
     from seekertrain.processor import load_processor
     from seekertrain.questions import Questions
@@ -102,7 +102,7 @@ def _trainer(start: tuple[Path, Path, list[Row]], out: Path, tell: Callable[[str
         Questions(data, videos),
         None,
         processor,
-        environment_factory(videos, PLAY),
+        Environments(videos, PLAY),
         rewards,
         callbacks=[watch],
         seen=lambda step, rolled: watch.seen(rolled),

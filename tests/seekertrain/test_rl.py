@@ -54,8 +54,9 @@ def test_a_killed_run_goes_on_with_the_same_numbers(trained: Path, rl_recipe: Ma
     shutil.copytree(trained / "checkpoints", out / "checkpoints")
     shutil.rmtree(out / "checkpoints" / "checkpoint-2")
     told: list[str] = []
-    train_rl(rl_recipe(out, *TRAINED), told.append)
+    train_rl(rl_recipe(out, *TRAINED, "alarm.window=1", "look_timeout_s=60"), told.append)
     assert any(line.endswith("checkpoint-1") for line in told)
+    assert any("step 2: nothing is learnt: all rollouts of each group have had one reward" in line for line in told)
     assert steps(out) == steps(trained), "in its second epoch it met the questions of that"
 
 
