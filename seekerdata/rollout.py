@@ -247,7 +247,7 @@ def _offered(mode: Mode, control: Control) -> list[dict]:
 
 
 def read_reply(reply: Reply, rounds: int) -> Turn:
-    """A reply as an assistant turn: calls read, unless it was cut off, and markers that are not its structure escaped."""
+    """A reply as an assistant turn: calls read unless it was cut off, markers that are not its structure escaped."""
     text, calls = (reply.text, reply.tool_calls)
     if not calls and not reply.stop:
         text, calls = read_calls(reply.text, first_id=rounds + 1)

@@ -239,7 +239,8 @@ def _watching(recipe: "SftRecipe | RlRecipe", held: Sequence[str], processor: An
     if recipe.rollouts.every and held:
         data = recipe.held_out or recipe.data
         rows = questions(data, held, recipe.rollouts.samples)
-        watching.insert(0, Plays(rows, data.videos(), recipe.rollouts, processor, recipe.out, tell))
+        first = recipe.kind == "rl"
+        watching.insert(0, Plays(rows, data.videos(), recipe.rollouts, processor, recipe.out, tell, first))
     return watching
 
 

@@ -40,6 +40,19 @@ class ByEpoch(RepeatSampler):
         self.generator.manual_seed(random.Random(f"{self.seed}/{epoch}").getrandbits(63))
 
 
+def flat_share(rewards: torch.Tensor) -> float:
+    """The share of groups that nothing is learnt from: all rollouts with a reward have the same one.
+
+    TRL asks whether the deviation is zero, which the rounding of a mean already makes it not.
+
+    Args:
+        rewards: (groups, rollouts), NaN where there is none.
+    """
+    unknown = rewards.isnan()
+    most, least = rewards.masked_fill(unknown, -torch.inf).amax(1), rewards.masked_fill(unknown, torch.inf).amin(1)
+    return float((most - least < 1e-6).float().mean())
+
+
 class GroupTrainer(GRPOTrainer):
     """GRPOTrainer whose rollouts share their work and are checked.
 
@@ -188,6 +201,9 @@ class GroupTrainer(GRPOTrainer):
         factory.open(inputs)
         batch = super()._generate_and_score_completions(inputs)
         self._leave_out(batch, self._parts.isnan().all(dim=1))
+        of_group = self.num_generations if mode == "train" else self.num_generations_eval
+        worth = (self._parts * self.reward_weights.to(self._parts.device)).sum(dim=1)
+        self._metrics[mode]["frac_reward_zero_std"][-1] = flat_share(worth.view(-1, of_group))
         for name, value in counts(factory.pictures, self.patches).items():
             of_step = value if name == HELD else value - before[name]
             self._metrics[mode][f"shared/{name}"].append(self._mean([of_step]))

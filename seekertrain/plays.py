@@ -31,6 +31,8 @@ Row = dict[str, Any]
 class Plays(TrainerCallback):
     """Plays every so many steps and after the last; each process plays its share, the first writes.
 
+    Where training goes on from a model that plays already (`first`), also before the first step.
+
     Args:
         rows: `qa` rows that are held out.
         videos: the folder of their videos.
@@ -38,16 +40,28 @@ class Plays(TrainerCallback):
         processor: of the model.
         out: the run's folder.
         tell: is told when the plays of a step could not be made.
+        first: whether to play before the first step.
     """
 
     def __init__(
-        self, rows: Sequence[Row], videos: Path, settings: "Rollouts", processor: Any, out: Path, tell: "Tell"
+        self,
+        rows: Sequence[Row],
+        videos: Path,
+        settings: "Rollouts",
+        processor: Any,
+        out: Path,
+        tell: "Tell",
+        first: bool = False,
     ) -> None:
         self.rows, self.videos, self.settings = rows, videos, settings
-        self.processor, self.out, self.tell = processor, out, tell
+        self.processor, self.out, self.tell, self.first = processor, out, tell, first
         self.trainer: Trainer | None = None
         """Logs the shares; set once it exists."""
         self._last = -1
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        if self.first and state.global_step == 0:
+            self._play(model, args, state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         if state.global_step % self.settings.every == 0:
@@ -86,6 +100,7 @@ class Plays(TrainerCallback):
         shares = {
             "plays_right": sum(right) / len(right),
             "plays_looked": sum(bool(p.calls) for p in plays) / len(plays),
+            "plays_calls": sum(len(p.calls) for p in plays) / len(plays),
         }
         self._log(shares)
         if not state.is_world_process_zero:

@@ -76,6 +76,7 @@ SHOWN = {
     "frac_reward_zero_std": "flat groups",
     "plays_right": "right",
     "plays_looked": "looked",
+    "plays_calls": "calls a play",
 }
 """Logged numbers that the bar shows, by their short names."""
 

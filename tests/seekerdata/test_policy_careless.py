@@ -12,7 +12,7 @@ def test_lucky_guesses_and_needless_looks_are_kept(tmp_path: Path) -> None:
         "name": "careless",
         "out": tmp_path,
         "source": {"use": "world", "level": 1, "videos": 32, "questions_per_video": 1, "options": False},
-        "solve": {"by": "careless", "rollout": {"overview_fps": 0.2}},
+        "solve": {"by": {"use": "careless", "guesses": 0.6, "twice": 0.2}, "rollout": {"overview_fps": 0.2}},
         "engine": {"workers": 1},
     }
     build(BuildRecipe.model_validate(recipe))
