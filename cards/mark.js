@@ -163,7 +163,7 @@ form.addEventListener('submit', event => {
 });
 $('#ask')?.addEventListener('click', () => act('ask', 'The model looks …', ({answer, stop, correct, page}) => {
   const verdict = correct === null ? '' : correct ? ', which is right' : ', which is not the answer given';
-  say(answer ? `It answered ${answer}${verdict}.` : `No answer: ${stop.replaceAll('_', ' ')}.`, correct === false ? 'wrong' : correct ? 'right' : '');
+  say(answer ? `It answered “${answer}”${verdict}.` : `No answer: ${stop.replaceAll('_', ' ')}.`, correct === false ? 'wrong' : correct ? 'right' : '');
   $('#answered').hidden = false;
   $('#answered a').href = $('iframe').src = page;
 }));
