@@ -11,6 +11,7 @@ from seekerdata.errors import ItemError
 from seekerdata.instance import Box, Instance, Sighting, decode_mask, encode_mask, mask_box
 from seekerdata.mistakes import Mistakes, shown
 from seekerdata.sample import Target, VideoRef
+from seekerdata.visual_prompt import SHAPES
 
 TIME_SLACK_S = 0.5
 BOX_SLACK_SHARE = 0.01
@@ -30,7 +31,8 @@ def read_annotation(raw: Any, field: str, video: VideoRef, mistakes: Mistakes) -
 
     Args:
         raw: `{tag, description?, unique | unique_target, reason?, window: {start, end} or [start, end],
-            box | boxes: {time, xyxy} or a list of them, mask | masks: {time, mask: COCO RLE} or a list}`;
+            box | boxes: {time, xyxy} or a list of them, mask | masks: {time, mask: COCO RLE} or a list,
+            shape: the one of the eight to mark it with}`;
             every part may be missing or null. Other keys are not read.
         field: its name, for error texts.
     """
@@ -56,6 +58,7 @@ class _Reader:
             needs_mark=not unique,  # words that fit one thing only need no mark
             reason=self._text("reason"),
             window_s=self._window(),
+            shape=self._shape(),
         )
         sightings = self._sightings()
         instance = Instance(tag=tag, sightings=sightings) if sightings else None
@@ -67,6 +70,13 @@ class _Reader:
             return " ".join((value or "").split())
         self.mistakes.add("bad_annotation", f"{self.field}.{key} is {shown(value)}, must be text")
         return ""
+
+    def _shape(self) -> str:
+        shape = self._text("shape")
+        if shape and shape not in SHAPES:
+            text = f"{self.field}.shape is {shown(shape)}, must be one of {', '.join(SHAPES)}"
+            self.mistakes.add("bad_annotation", text)
+        return shape
 
     def _unique(self) -> bool | None:
         for key in ("unique", "unique_target"):

@@ -13,6 +13,9 @@ from seekerdata.vision_model import UNUSABLE, check_complete
 Kept = Literal["float32", "bfloat16", "auto"]
 """The number type that weights are kept in; `auto` is the one of their files."""
 
+HF = "hf/"
+"""How the name of a model begins whose weights are loaded here."""
+
 DECISIVE = {".safetensors", ".bin", ".json", ".jinja", ".txt", ".model"}
 """Endings of a folder's files that decide what a model says: weights, settings, tokenizer, template."""
 
@@ -67,3 +70,12 @@ def commit(path: str, revision: str | None = None) -> str | None:
     file = cached_file(path, "config.json", revision=revision, local_files_only=True)
     found: str | None = extract_commit_hash(file, None)
     return found
+
+
+def place(name: str) -> tuple[str, str | None]:
+    """Folder or hub id of a model named `hf/...`, and the revision behind `@` of the latter."""
+    path = name.removeprefix(HF)
+    if Path(path).expanduser().is_dir():
+        return str(Path(path).expanduser()), None
+    path, _, revision = path.partition("@")
+    return path, revision or None

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,6 +139,28 @@ def check(
         _emit([v._asdict() for v in verdicts], as_json, lambda: tables.verdicts(verdicts))
     if any(v.failed for v in verdicts):
         raise typer.Exit(1)
+
+
+@app.command()
+def mark(
+    video: Annotated[Path, typer.Argument(help="A video file, in the folder of a set's videos.")],
+    out: Annotated[Path | None, typer.Option(help="The .jsonl file of rows; marks.jsonl beside the videos.")] = None,
+    ask: Annotated[str | None, typer.Option(metavar="MODEL", help="Who plays a question; hf/FOLDER: here.")] = None,
+    port: Annotated[int, typer.Option(help="Where on 127.0.0.1; any that is free by default.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Open a page to mark one thing in a video and ask about it; each question becomes a row for a build."""
+    with user_errors():
+        from threading import Event
+
+        from seekerdata import tables
+        from seekerdata.mark import marking
+
+        with marking(video, out, ask, port) as told:
+            _emit(told._asdict(), as_json, lambda: tables.marking(told))
+            sys.stdout.flush()
+            with suppress(KeyboardInterrupt):
+                Event().wait()
 
 
 @app.command()

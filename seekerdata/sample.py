@@ -76,6 +76,8 @@ class Target(Frozen):
     vp_options: tuple[str, ...] = ()
     mark_s: float | None = None
     """Time of the sighting chosen for the mark; set by `segment`."""
+    shape: str = ""
+    """The shape that a person wants it marked with; empty: any."""
 
 
 class Sample(Frozen):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seekerdata.build import Report
     from seekerdata.difference import Difference
+    from seekerdata.mark import Told
     from seekerdata.pull import Pulled
     from seekerdata.push import Pushed
 
@@ -151,6 +152,12 @@ def differences(found: Sequence["Difference"]) -> Iterator[Any]:
     yield table(("configuration", "added", "removed", "changed", "in columns"), rows)
     if not any(found):
         yield "no row differs"
+
+
+def marking(told: "Told") -> Iterator[Any]:
+    """Where to mark, and where the rows go."""
+    yield f"mark it: {told.url}"
+    yield f"rows go to {told.out}; Ctrl-C ends this"
 
 
 def parts(families: dict[str, dict[str, str]]) -> Iterator[Any]:

@@ -3,10 +3,10 @@
 The policy that plays it is seekerdata's `weights`; a preset says how long a turn may be and how it is drawn.
 """
 
-from pathlib import Path
 from typing import Any
 
-from seekerdata.chat_model import identity
+from seekerdata.chat_model import HF as HF
+from seekerdata.chat_model import identity, place
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
 from seekerdata.plugin import make
@@ -14,7 +14,6 @@ from seekerdata.rollout import Policy
 from seekerdata.vision_model import named_device
 from seekereval.presets import Preset
 
-HF = "hf/"
 PACKAGES = ("torch", "transformers")
 """Versions that decide what such a model says."""
 
@@ -34,7 +33,7 @@ def check(model: ModelSettings, preset: Preset) -> None:
 
 def player(name: str, preset: Preset) -> Policy:
     """The policy that plays `hf/...`; those of equal settings share weights and answer in one batch."""
-    path, revision = _place(name)
+    path, revision = place(name)
     how = {"max_new_tokens": preset.max_tokens, "temperature": preset.temperature or 0.0}
     policy: Policy = make("policies", {"use": "weights", "path": path, "revision": revision, **how})
     return policy
@@ -42,7 +41,7 @@ def player(name: str, preset: Preset) -> Policy:
 
 def weights_of(model: ModelSettings) -> dict[str, Any]:
     """What tells its weights from others, for the manifest."""
-    return identity(*_place(model.model))
+    return identity(*place(model.model))
 
 
 def device_of() -> str:
@@ -51,12 +50,3 @@ def device_of() -> str:
 
     device = named_device("auto")
     return torch.cuda.get_device_name(device) if device != "cpu" else device
-
-
-def _place(name: str) -> tuple[str, str | None]:
-    """Folder or hub id, and the revision behind `@` of the latter."""
-    path = name.removeprefix(HF)
-    if Path(path).expanduser().is_dir():
-        return str(Path(path).expanduser()), None
-    path, _, revision = path.partition("@")
-    return path, revision or None

@@ -61,10 +61,13 @@ class Render(Stage):
         return self.fingerprint_without(frozenset({"model"}))
 
     def assign(self, items: Iterable[Item], workspace: Workspace | None = None) -> dict[str, int]:
-        """The place of each id's shape in `shapes`: ids in the order of their hashes take the shapes in turn, so that
-        shares differ by one at most."""
-        ids = sorted((item.sample.id for item in items), key=lambda name: digest([self.seed, name]))
-        return {name: n % len(self.shapes) for n, name in enumerate(ids)}
+        """The place of each id's shape in `shapes`: the one that its row asks for, if the recipe has it; the other ids
+        in the order of their hashes take the shapes in turn, so that their shares differ by one at most."""
+        names = [shape.plugin_name() for shape in self.shapes]
+        wanted = {item.sample.id: item.sample.target.shape for item in items}
+        asked = {name: names.index(shape) for name, shape in wanted.items() if shape in names}
+        ids = sorted(wanted.keys() - asked.keys(), key=lambda name: digest([self.seed, name]))
+        return asked | {name: n % len(self.shapes) for n, name in enumerate(ids)}
 
     def process(self, item: Item, workspace: Workspace, assigned: Any = None) -> Item | Drop:
         sample = item.sample

@@ -18,29 +18,12 @@ from seekerdata.page import LeftOut, write_page
 from seekerdata.sample import Sample
 from seekerdata.trajectory import StopReason
 
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run"),
-)
 ALL_ELEMENTS = "document.querySelectorAll('*').length"
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
 LOADED = "performance.getEntriesByType('navigation')[0]"
 PAPER = "getComputedStyle(document.documentElement).backgroundColor"
 BLUE = PIL.Image.new("RGB", (64, 36), "navy")
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(19, 21, 24)"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """One browser for all tests here. It ends with them: while playwright runs, no test may call `asyncio.run`."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra [dev]")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium on this machine (apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
