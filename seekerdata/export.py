@@ -105,9 +105,7 @@ def _rows(dataset: Path, config: str) -> Iterator[tuple[dict[str, Any], dict[str
         yield raw, wanted.decode_example(raw)
 
 
-def _shown(
-    config: str, index: int, raw: dict[str, Any], row: dict[str, Any], videos: Path, cache: FrameCache
-) -> Shown:
+def _shown(config: str, index: int, raw: dict[str, Any], row: dict[str, Any], videos: Path, cache: FrameCache) -> Shown:
     turns = dataset_row.turns(row)
     if row["media"] == "embedded":
         files = [picture["bytes"] for picture in raw["images"]]

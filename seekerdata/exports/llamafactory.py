@@ -59,4 +59,5 @@ class LlamaFactory(ExportFormat):
         keys = "dataset_dir: THIS_FOLDER\nmedia_dir: THIS_FOLDER\ndataset: videoseeker_sft\ntemplate: qwen3_vl"
         entry = json.dumps(_INFO, indent=2)
         note = "Raise `cutoff_len`: a row that is cut loses pictures, and the trainer stops there."
-        return f"In the recipe:\n```yaml\n{keys}\n```\n{note}\n\nThe entry in `dataset_info.json`:\n```json\n{entry}\n```"
+        index = f"The entry in `dataset_info.json`:\n```json\n{entry}\n```"
+        return f"In the recipe:\n```yaml\n{keys}\n```\n{note}\n\n{index}"

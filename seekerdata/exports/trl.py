@@ -56,7 +56,8 @@ class Trl(ExportFormat):
         trainer = "SFTTrainer" if config == "sft" else "GRPOTrainer"
         cut = "\n\nSet `max_length=None` in SFTConfig: cutting a row cuts its pictures." * (config == "sft")
         load = f'load_dataset("parquet", data_files="{config}.parquet", split="train")'
-        return f"```python\nfrom datasets import load_dataset\nrows = {load}\n# {trainer}(train_dataset=rows, ...)\n```{cut}"
+        code = f"from datasets import load_dataset\nrows = {load}\n# {trainer}(train_dataset=rows, ...)"
+        return f"```python\n{code}\n```{cut}"
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:

@@ -51,7 +51,8 @@ class Verl(ExportFormat):
         """See `ExportFormat.how_to`."""
         path = f"data.train_files=$PWD/{config}.parquet"
         if config == "sft":
-            command = f"torchrun -m verl.trainer.sft_trainer {path} model.path=MODEL data.ignore_input_ids_mismatch=True"
+            keys = "model.path=MODEL data.ignore_input_ids_mismatch=True"
+            command = f"torchrun -m verl.trainer.sft_trainer {path} {keys}"
         else:
             command = f"python -m verl.trainer.main_ppo {path} data.image_key=images data.return_raw_chat=True"
         return f"In this folder:\n```bash\n{command}\n```\nRaise `data.max_length` or `data.max_prompt_length` to fit."

@@ -1,6 +1,9 @@
 """Rows as other trainers read them: thoughts and pictures stay, what looks like structure does no harm."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +68,10 @@ def test_lines_hold_every_thought_and_a_file_for_every_placeholder(name: str, ru
 def test_trl_loads_and_collates_them(run: Path, tmp_path: Path, tiny_qwen: Path) -> None:
     """TRL's own reading of messages and pictures, and its collator for models that see."""
     from datasets import load_dataset
-    from transformers import AutoProcessor
     from trl.data_utils import prepare_multimodal_messages
     from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
+
+    from seekerdata.processor import load_processor
 
     for config, column in (("sft", "messages"), ("rl", "prompt")):
         export(run / "dataset", "trl", config, tmp_path / config)
@@ -78,7 +82,7 @@ def test_trl_loads_and_collates_them(run: Path, tmp_path: Path, tiny_qwen: Path)
             blocks = [block for message in ready for block in message["content"]]
             assert sum("image" in block for block in blocks) == len(row["images"])
         if config == "sft":
-            collate = DataCollatorForVisionLanguageModeling(AutoProcessor.from_pretrained(tiny_qwen))
+            collate = DataCollatorForVisionLanguageModeling(load_processor(str(tiny_qwen)))
             batch = collate([dict(rows[0]), dict(rows[1])])
             text = collate.processor.tokenizer.decode(batch["input_ids"][0])
             assert "<think>" in text and "<tool_call>" in text and "crop_video" in text
@@ -122,8 +126,7 @@ def test_a_row_without_its_video_is_left_out_alone(run: Path, tmp_path: Path) ->
     rows = [row | {"media": "reference", "images": []} for row in read(run / "dataset", "sft", pictures=False)]
     decoded = [row | {"media": "reference", "images": []} for row in read(run / "dataset", "sft")]
     kept = [
-        full | {"image": raw["image"], "raw_image": raw["raw_image"]}
-        for raw, full in zip(rows, decoded, strict=True)
+        full | {"image": raw["image"], "raw_image": raw["raw_image"]} for raw, full in zip(rows, decoded, strict=True)
     ]
     lost = kept[0]["video_path"]
     write_config("sft", iter([kept[0] | {"video_path": "gone.mp4"}, *kept[1:]]), tmp_path / "dataset")
@@ -134,3 +137,41 @@ def test_a_row_without_its_video_is_left_out_alone(run: Path, tmp_path: Path) ->
     with pytest.raises(SeekerError, match="no sft row could be exported"):
         export(tmp_path / "dataset", "trl", "sft", tmp_path / "none", tmp_path / "empty")
     assert not list(tmp_path.glob("*none*"))
+
+
+# The trainers' own data code, beside this environment's torch, transformers and datasets
+
+ROOT = Path(__file__).parent.parent.parent
+TRAINERS = {
+    "llamafactory": ("llamafactory==0.9.5", "omegaconf==2.4.0"),
+    "ms_swift": ("ms-swift==4.6.0", "modelscope==1.40.2", "modelscope_hub==0.5.1", "json_repair==0.64.6"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINERS)
+def test_the_trainer_reads_them(name: str, run: Path, tmp_path: Path, tiny_qwen: Path) -> None:
+    beside = tmp_path / "packages"
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(beside), *TRAINERS[name])
+    installed = subprocess.run(pip, capture_output=True, text=True, check=False, timeout=600)
+    if installed.returncode:
+        pytest.skip(f"{name} cannot be installed here: {installed.stderr.strip()[-200:]}")
+    done = export(run / "dataset", name, "sft", tmp_path / "out")
+    offline = {"HF_HUB_OFFLINE": "1", "DISABLE_VERSION_CHECK": "1", "HF_HOME": str(tmp_path / "home")}
+    offline |= {"PYTHONPATH": str(beside), "MODELSCOPE_CACHE": str(tmp_path / "cache")}
+    command = (sys.executable, str(ROOT / "tests/trainer_data.py"), name, str(done.folder), str(tiny_qwen))
+    read_back = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | offline
+    )
+    assert read_back.returncode == 0, read_back.stderr[-2000:]
+    found = json.loads(read_back.stdout.splitlines()[-1])
+    rows = list(read(run / "dataset", "sft"))
+    assert len(found) == len(rows)
+    said = [json.dumps(one, ensure_ascii=False) for one in found]
+    for row, one, text in zip(rows, found, said, strict=True):
+        assert one["images"] == len(row["images"])
+        thoughts = [m["content"][0]["text"] for m in row["messages"] if m["role"] == "assistant"]
+        assert all(json.dumps(thought, ensure_ascii=False)[1:-1] in text for thought in thoughts)
+        losses = [m["loss"] for m in row["messages"] if m["role"] == "assistant"]
+        if name == "ms_swift":
+            assert [m["loss"] for m in one["messages"] if m["role"] == "assistant"] == losses
