@@ -29,7 +29,7 @@ class Shown(NamedTuple):
     """A row of a dataset with its turns and, in their order, the JPEG files of all pictures in them."""
 
     config: str
-    index: int
+    number: int
     row: dict[str, Any]
     turns: tuple[Turn, ...]
     pictures: list[bytes]

@@ -64,7 +64,7 @@ def _extra(shown: Shown, folder: Path) -> dict[str, Any]:
     mark = as_file(shown.mark, folder) if shown.mark else ""
     start = {"crop_video": {"video_path": row["video_path"]}, "view_visual_prompt": {"frame_path": mark}}
     return {
-        "index": shown.index,
+        "index": shown.number,
         "split": "train",
         "id": row["id"],
         "question": row["question"],
