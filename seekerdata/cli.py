@@ -234,6 +234,24 @@ def diff(
         _emit([one._asdict() for one in found], as_json, lambda: tables.differences(found))
 
 
+@app.command()
+def export(
+    dataset: Annotated[Path, typer.Argument(help="A dataset folder, such as runs/quickstart/dataset.")],
+    to: Annotated[str, typer.Option(help="The trainer: trl, llamafactory, ms-swift or verl.")],
+    config: Annotated[str, typer.Option(help="sft, or rl.")] = "sft",
+    out: Annotated[Path | None, typer.Option(help="The folder to be; DATASET-TRAINER-CONFIG by default.")] = None,
+    videos: Annotated[Path | None, typer.Option(help="The folder of the videos; ../videos by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a dataset in the form that another trainer's own loader reads."""
+    with user_errors():
+        from seekerdata import tables
+        from seekerdata.export import export as write
+
+        done = write(dataset, to, config, out, videos)
+        _emit(done._asdict(), as_json, lambda: tables.exported(done))
+
+
 @app.command(name="list")
 def list_(
     family: Annotated[str | None, typer.Argument(help="One family, such as shapes.")] = None, as_json: Json = False

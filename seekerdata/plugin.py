@@ -16,7 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from seekerdata.errors import SeekerError
 
-FAMILIES = ("sources", "stages", "segmenters", "shapes", "policies")
+FAMILIES = ("sources", "stages", "segmenters", "shapes", "policies", "exports")
 """Folders of interchangeable parts."""
 
 

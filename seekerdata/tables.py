@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seekerdata.build import Report
     from seekerdata.difference import Difference
+    from seekerdata.export import Exported
     from seekerdata.mark import Told
     from seekerdata.pull import Pulled
     from seekerdata.push import Pushed
@@ -158,6 +159,15 @@ def marking(told: "Told") -> Iterator[Any]:
     """Where to mark, and where the rows go."""
     yield f"mark it: {told.url}"
     yield f"rows go to {told.out}; Ctrl-C ends this"
+
+
+def exported(done: "Exported") -> Iterator[str]:
+    """What was written for another trainer, what it cannot carry, what was left out."""
+    yield f"{done.folder}: {done.rows} {done.config} rows for {done.trainer}; README.md says how to load them"
+    for what, rows in done.lost.items():
+        yield f"not carried, {rows} rows: {what}"
+    for code, rows in done.left_out.items():
+        yield f"left out, {rows} rows: {code} (the first {len(done.reasons)} reasons are in README.md)"
 
 
 def parts(families: dict[str, dict[str, str]]) -> Iterator[Any]:

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("seekerdata", "seekertrain", "seekereval")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
-FAMILIES = {"sources", "stages", "segmenters", "shapes", "policies", "world"}
-VERBS = {"build", "check", "cli", "mark", "output", "plan", "progress", "pull", "push", "show", "tables"}
+FAMILIES = {"sources", "stages", "segmenters", "shapes", "policies", "world", "exports"}
+VERBS = {"build", "check", "cli", "export", "mark", "output", "plan", "progress", "pull", "push", "show", "tables"}
 """Files of seekerdata that do the work of a command; everything else at the top is a noun."""
 NOUNS = sorted(p.stem for p in (ROOT / "seekerdata").glob("*.py") if p.stem not in VERBS | {"__init__"})
 HEAVY = {

@@ -1,0 +1,49 @@
+"""Run with LLaMA-Factory or ms-swift importable: their own data code reads an export; what it made is printed as JSON.
+
+python trainer_data.py llamafactory|ms_swift EXPORT MODEL; test_export.py reads the last line. MODEL has a tokenizer.
+"""
+
+import json
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+def llamafactory(folder: str, model: str) -> list[dict[str, Any]]:
+    """Index, converter, count of placeholders, and the template's own words for a whole conversation."""
+    silent = ModuleType("torchaudio")  # for sounds only; PyPI's is a CUDA build that does not load
+    silent.__spec__ = ModuleSpec("torchaudio", None)
+    sys.modules["torchaudio"] = silent
+    from datasets import load_dataset
+    from llamafactory.data.converter import get_dataset_converter
+    from llamafactory.data.parser import get_dataset_list
+    from llamafactory.data.template import TEMPLATES
+    from llamafactory.hparams import DataArguments
+    from transformers import AutoTokenizer
+
+    arguments = DataArguments(dataset="videoseeker_sft", dataset_dir=folder, media_dir=folder, template="qwen3_vl")
+    (named,) = get_dataset_list(["videoseeker_sft"], folder)
+    convert = get_dataset_converter(named.formatting, named, arguments)
+    template, tokenizer = TEMPLATES["qwen3_vl"], AutoTokenizer.from_pretrained(model)
+    found = []
+    for row in load_dataset("json", data_files=f"{folder}/{named.dataset_name}", split="train"):
+        made = convert(row)
+        turns = made["_prompt"] + made["_response"]
+        template.mm_plugin._validate_messages(turns, made["_images"], [], [])
+        pairs = template.encode_multiturn(tokenizer, turns, made["_system"], made["_tools"])
+        asked, answered = ("".join(tokenizer.decode(pair[n]) for pair in pairs) for n in (0, 1))
+        found.append({"shown": asked, "trained": answered, "images": len(made["_images"])})
+    return found
+
+
+def ms_swift(folder: str, model: str) -> list[dict[str, Any]]:
+    """Its loader with its preprocessor."""
+    from swift.dataset import load_dataset
+
+    rows, _ = load_dataset(f"{folder}/sft.jsonl", strict=True, num_proc=1)
+    return [{"messages": row["messages"], "images": len(row["images"])} for row in rows]
+
+
+if __name__ == "__main__":
+    print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))
