@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from seekerdata import tables
 from seekerdata.errors import SeekerError
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ def build(
 ) -> None:
     """Build a dataset, or continue a build that was stopped."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.build import STAGES
         from seekerdata.build import build as run
         from seekerdata.progress import Bars
@@ -96,7 +96,6 @@ def plan(
 ) -> None:
     """Say what a build would do: items, model calls, tokens, cost, disk. No work is done."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.plan import ask_models, estimate
 
         settings = _recipe(recipe, changes, out)
@@ -132,7 +131,6 @@ def check(
 ) -> None:
     """Check every invariant that can be read off a dataset; replay its looks where the videos are at hand."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.check import check as examine
 
         verdicts = examine(dataset, videos)
@@ -153,7 +151,6 @@ def mark(
     with user_errors():
         from threading import Event
 
-        from seekerdata import tables
         from seekerdata.mark import marking
 
         with marking(video, out, ask, port) as told:
@@ -175,7 +172,6 @@ def push(
 ) -> None:
     """Publish a dataset on the Hugging Face hub: one commit, and a tag when it was read back."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.push import FRAMES, dry_run
         from seekerdata.push import push as publish
 
@@ -201,7 +197,6 @@ def pull(
 ) -> None:
     """Fetch a version of a dataset from the hub, whole and checked hash by hash."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.pull import pull as fetch
 
         done = fetch(version, out, _told(as_json))
@@ -212,7 +207,6 @@ def pull(
 def versions(repo: Annotated[str, typer.Argument(help="namespace/name on the hub.")], as_json: Json = False) -> None:
     """List the versions of a dataset on the hub."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.pull import list_versions
 
         found = list_versions(repo, _told(as_json))
@@ -227,7 +221,6 @@ def diff(
 ) -> None:
     """Say which rows were added, removed and changed from one dataset to another, and in which columns."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.pull import diff as compare
 
         found = compare(first, second, _told(as_json))
@@ -245,7 +238,6 @@ def export(
 ) -> None:
     """Write a dataset in the form that another trainer's own loader reads."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.export import export as write
 
         done = write(dataset, to, config, out, videos)
@@ -258,7 +250,6 @@ def list_(
 ) -> None:
     """List the parts that a recipe can name."""
     with user_errors():
-        from seekerdata import tables
         from seekerdata.plugin import FAMILIES, load, names, near
 
         if family and family not in FAMILIES:
