@@ -19,6 +19,7 @@ from seekerdata.rollout import RolloutSettings
 from seekerdata.tools import VideoTools, tool_names, tool_schemas
 from seekerdata.trajectory import StopReason
 from seekertrain.environment import NO_ROOM, NOT_SHOWN, Environment, Environments, Opening, trajectory
+from seekertrain.grpo import flat_share
 from seekertrain.placeholders import Blind
 from seekertrain.processor import load_processor
 from seekertrain.shared import Kept, Pictures, share_patches
@@ -250,3 +251,11 @@ def test_an_opening_is_decoded_once_for_a_group(run: Path, row: Row) -> None:
     shown = [made.reset(**row) for made in (factory(), factory())]
     assert [b["image"] for b in shown[0] if "image" in b] == [b["image"] for b in shown[1] if "image" in b]
     assert pictures.frames.misses == 2 and isinstance(factory(), Opening)
+
+
+def test_groups_of_one_reward_teach_nothing_whatever_a_mean_rounds_to() -> None:
+    same, differ = torch.full((1, 8), 0.8 + 0.15 + 0.05 * 0.8), torch.tensor([[0.99] * 7 + [0.985]])
+    assert not torch.isclose(same.std(dim=1), torch.zeros(1)).all(), "what TRL asks"
+    unscored = torch.full((1, 8), torch.nan)
+    assert flat_share(torch.cat([same, differ])) == 0.5
+    assert flat_share(torch.cat([same, differ, unscored, unscored])) == 0.75
