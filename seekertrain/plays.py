@@ -59,8 +59,8 @@ class Plays(TrainerCallback):
         """Logs the shares; set once it exists."""
         self._last = -1
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        if self.first and state.global_step == 0:
+    def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        if self.first and state.global_step == 0 and self._last < 0:
             self._play(model, args, state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:

@@ -148,7 +148,10 @@ def test_recipe_loads_and_says_its_command(path: Path) -> None:
 
 def test_a_run_is_watched(rl_recipe: Make, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    train_rl(rl_recipe(out, "record_every=1"))
+    plays = ("held_out_share=0.3", "rollouts.every=2", "rollouts.samples=1", "rollouts.max_new_tokens=8")
+    train_rl(rl_recipe(out, "record_every=1", *plays))
+    logged = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in logged if "plays_calls" in entry] == [0, 2], "before the first step, too"
     lines = [json.loads(line) for line in (out / "rollouts" / "train-000001.jsonl").read_text().splitlines()]
     assert len(lines) == 2 and (out / "rollouts" / "train-000002.html").exists()
     assert (out / "curves.png").exists() and not (out / "loss.png").exists()
