@@ -81,9 +81,9 @@ class Alarm:
         self._first = facts.step if self._first is None else self._first
         kept = [earlier for earlier in self._window if facts.step - self.settings.window < earlier.step < facts.step]
         self._window = [*kept, facts]
-        if self._full:
-            self._best_calls = _most(self._best_calls, self._mean("calls_per_rollout"))
-            self._best_accuracy = _most(self._best_accuracy, self._mean("accuracy"))
+        # From the first step on, though nothing is said yet: a rate that is far too high kills tool use within two.
+        self._best_calls = _most(self._best_calls, self._mean("calls_per_rollout"))
+        self._best_accuracy = _most(self._best_accuracy, self._mean("accuracy"))
 
     def hear(self, facts: Facts) -> list[Raised]:
         """Take in a step; says what is wrong now and was not said before."""

@@ -62,6 +62,11 @@ def test_a_collapse_from_the_first_step_on_is_seen() -> None:
     assert 30 < said[0][0] < 45
 
 
+def test_a_collapse_within_two_steps_is_seen_when_the_window_is_full() -> None:
+    said = heard(steps(1) + steps(8, calls_per_rollout=0.0, accuracy=0.0, answers=Counter()))
+    assert (said[0][0], said[0][1]) == (WINDOW, "collapse")
+
+
 def test_a_run_that_first_gets_better_is_measured_by_its_best() -> None:
     told = steps(6, accuracy=0.3) + steps(10, accuracy=0.9) + steps(6, calls_per_rollout=0.1, accuracy=0.35)
     assert [rule for _, rule, _ in heard(told)] == ["collapse"]

@@ -30,18 +30,22 @@ Row = dict[str, Any]
 
 
 class Guesser(Guide):
-    """Every second question it answers without a look, as it happens."""
+    """Some questions it answers without a look, as it happens."""
+
+    share: float
 
     async def reply(self, conversation: Conversation, sample: Sample) -> Reply:
         draw = random.Random(sample.id)
-        if draw.random() < 0.5:
+        if draw.random() < self.share:
             return Reply(f"<think>I guess.</think>\n<answer>{draw.choice(['left', 'right'])}</answer>")
         return await super().reply(conversation, sample)
 
 
-@pytest.fixture(scope="module")
-def start(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[Row]]:
-    """A model that guesses as often as it looks, the folder of its one clip, and all rows, those held out last."""
+@pytest.fixture(scope="module", params=[0.5])
+def start(
+    request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, list[Row]]:
+    """A model that guesses at a share of the questions, the folder of its one clip, all rows, those held out last."""
     from transformers import AutoModelForImageTextToText
 
     from seekertrain.batch import Encoder
@@ -55,7 +59,13 @@ def start(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
     shown = [_trajectory(Guide(), row, clip) for row in rows[:TAUGHT]]
     fit(model, encoder, [look for row in shown for look in looks(row)], steps=64, size=16)
     fit(model, encoder, shown, steps=32, size=8)
-    fit(model, encoder, [_trajectory(Guesser(), row, clip) for row in rows[:TAUGHT]], steps=48, size=8)
+    fit(
+        model,
+        encoder,
+        [_trajectory(Guesser(share=request.param), row, clip) for row in rows[:TAUGHT]],
+        steps=48,
+        size=8,
+    )
     model.save_pretrained(folder / "model")
     processor.save_pretrained(folder / "model")
     return folder / "model", folder, rows
@@ -137,11 +147,12 @@ def test_reward_teaches_to_look_before_one_answers(start: Any, tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("start", [0.1], indirect=True)
 def test_a_rate_that_kills_tool_use_raises_the_alarm(start: Any, tmp_path: Path) -> None:
     from seekerdata.errors import SeekerError
 
     told: list[str] = []
-    trainer = _trainer(start, tmp_path, told.append, max_steps=60, learning_rate=3e-3)
+    trainer = _trainer(start, tmp_path, told.append, max_steps=30, learning_rate=3e-3)
     with pytest.raises(SeekerError, match=r"^stopped at step \d+: tool use has collapsed: calls per rollout"):
         trainer.train()
-    assert trainer.state.global_step < 60 and any("tool use has collapsed" in line for line in told)
+    assert trainer.state.global_step < 30 and any("tool use has collapsed" in line for line in told)
