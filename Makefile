@@ -16,7 +16,7 @@ demo: $(VENV)/base
 sft-demo: $(VENV)/dev
 	$(BIN)/seekerdata build recipes/build/level1.yaml
 	$(BIN)/seekerdata build recipes/build/level1.yaml --out runs/level1_test \
-		--set source.seed=1 --set source.videos=256
+		--set source.seed=1 --set source.videos=256 --set select.rl_share=1.0
 	$(BIN)/seekertrain init-tiny runs/tiny
 	OMP_NUM_THREADS=1 $(BIN)/seekertrain sft recipes/sft/quickstart.yaml
 
