@@ -27,7 +27,7 @@ OVERRIDDEN: Methods = {
 """Methods of GRPOTrainer, each with its parameters in order."""
 READ = (
     *("environments", "_sync_tool_dicts", "_metrics", "_image_pad_token_id", "reward_func_names", "reward_weights"),
-    *("num_generations", "use_vllm", "vllm_generation"),
+    *("num_generations", "num_generations_eval", "use_vllm", "vllm_generation"),
 )
 """What a GRPOTrainer has beside."""
 OF_VLLM: Methods = {"generate": ("prompts", "images", "num_generations", "profiler")}
