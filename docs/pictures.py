@@ -16,7 +16,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from seekerdata.build import BuildRecipe, build
-from seekerdata.dataset import read
+from seekerdata.shards import read
 from seekerdata.show import show
 
 TILE = (320, 240)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seekerdata.dataset import CONFIGS, pictures, read
+from seekerdata.dataset import CONFIGS, pictures
 from seekerdata.dialect import read_calls
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.instance import decode_mask
@@ -17,6 +17,7 @@ from seekerdata.instructions import escape_markers
 from seekerdata.observation import stamp
 from seekerdata.reward import accuracy_by_rule
 from seekerdata.sample import LETTERS
+from seekerdata.shards import read
 from seekerdata.tools import VIDEO
 from seekerdata.trace_check import Spoken, early_time
 
@@ -47,7 +48,8 @@ def check(folder: Path, video_root: Path | None = None) -> list[Verdict]:
     root = video_root or folder.parent / "videos"
     if video_root and not video_root.is_dir():
         raise SeekerError(f"{video_root}: no such folder of videos")
-    return [verdict for config in CONFIGS for verdict in _verdicts(folder, config, root)]
+    here = [config for config in CONFIGS if (folder / config).is_dir()] or CONFIGS
+    return [verdict for config in here for verdict in _verdicts(folder, config, root)]
 
 
 def _verdicts(folder: Path, config: str, video_root: Path) -> list[Verdict]:
@@ -94,8 +96,10 @@ def _fault(test: Callable[[Row], str], row: Row) -> str:
 def mark(row: Row) -> str:
     """Marked and raw frame have the video's size and differ; the mask fits the frame and is not empty.
 
-    Of a row published without pictures, only the mask.
+    Of a row published without pictures, only the mask; of one that is imported and has no mark, nothing.
     """
+    if not row["shape"]:
+        return ""
     if row["image"] is None and row["raw_image"] is None:
         return _mask(row, *row["video_size_wh"])
     sizes = {row["image"].size, row["raw_image"].size, tuple(row["video_size_wh"])}
@@ -115,9 +119,11 @@ def _mask(row: Row, width: int, height: int) -> str:
 def inside(row: Row) -> str:
     """Frame time and window lie in the video, the box in the frame."""
     duration_s, (width, height) = row["video_duration_s"], row["video_size_wh"]
-    times = [row["frame_time_s"], *row["window_s"], *row["event_s"]]
+    times = [*([row["frame_time_s"]] if row["shape"] else []), *row["window_s"], *row["event_s"]]
     if not all(0 <= t <= duration_s + 0.05 for t in times):
         return f"times {times} in a video of {duration_s} s"
+    if not row["shape"]:
+        return ""
     x0, y0, x1, y1 = row["box_xyxy"]
     return "" if 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height else f"box {row['box_xyxy']} in {width}x{height}"
 
@@ -204,8 +210,9 @@ def answered(row: Row) -> str:
 
 
 def replays(row: Row, video_root: Path) -> str:
-    """Frames kept by reference come back from the video with the recorded hash; a withheld row has none to mark."""
-    if row["media"] == "withheld":
+    """Frames kept by reference come back from the video with the recorded hash, withheld marks too; an imported row may
+    name no video."""
+    if not row["video_path"]:
         return ""
     pictures({**row, "media": "reference"}, video_root)
     return ""

@@ -1,13 +1,11 @@
-"""seekerdata's command line: parse, load the recipe, call, print. The only file of the package that prints.
+"""seekerdata's command line: parse, load the recipe, call, show. What is done stands in the files it calls.
 
 A user's mistake is one line on stderr and exit code 2; failed items or a failed check are exit code 1.
 """
 
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +13,7 @@ import typer
 
 from seekerdata import tables
 from seekerdata.errors import SeekerError
+from seekerdata.terminal import Changes, Json, Out, emit, teller, user_errors
 
 if TYPE_CHECKING:
     from seekerdata.build import BuildRecipe, Report
@@ -26,34 +25,7 @@ app = typer.Typer(
     help="Turn video question-answer sets into visual-prompt questions and tool trajectories.",
 )
 
-TEMPORARY_FAILURE = 75
-"""Exit code after SIGTERM (sysexits.h EX_TEMPFAIL): a scheduler may start the same command again."""
-
 RecipePath = Annotated[Path, typer.Argument(help="A recipe, such as recipes/build/quickstart.yaml.")]
-Changes = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key, such as source.videos=8.")
-]
-Out = Annotated[Path | None, typer.Option(help="The run folder; the recipe's own by default.")]
-Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON, for machines.")]
-
-
-@contextmanager
-def user_errors() -> Iterator[None]:
-    """A user's mistake ends the command with its text and exit code 2; Ctrl-C and SIGTERM say how to go on."""
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        yield
-    except SeekerError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        print("stopped; finished work is kept, run the same command again to go on", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-def _terminated(number: int, frame: object) -> None:
-    print("terminated; finished work is kept, run the same command again to go on", file=sys.stderr)
-    raise SystemExit(TEMPORARY_FAILURE)
 
 
 @app.command()
@@ -77,7 +49,7 @@ def build(
         settings = _recipe(recipe, changes, out)
         with Bars(quiet=as_json or not sys.stderr.isatty()) as bars:
             report = run(settings, rank, world, until, bars)
-        _emit(_report_facts(report), as_json, lambda: tables.report(report))
+        emit(_report_facts(report), as_json, lambda: tables.report(report))
         if report.bugs:
             print(f"{report.bugs[0].stage} {report.bugs[0].id}:\n{report.bugs[0].error}", file=sys.stderr)
             note = "items met a bug; the first is above, all are in the stage files"
@@ -102,7 +74,7 @@ def plan(
         facts = estimate(settings)
         probed = ask_models(settings) if probe else []
         facts |= {"probe": [p._asdict() for p in probed]} if probe else {}
-        _emit(facts, as_json, lambda: tables.plan(facts))
+        emit(facts, as_json, lambda: tables.plan(facts))
         if failed := sum(bool(p.error) for p in probed):
             raise SeekerError(f"{failed} of {len(probed)} models cannot be used as the recipe wants")
 
@@ -120,7 +92,7 @@ def show(
         from seekerdata.show import show as write
 
         page = write(run, html, limit, videos)
-        _emit({"page": str(page)}, as_json, lambda: [f"page: {page}"])
+        emit({"page": str(page)}, as_json, lambda: [f"page: {page}"])
 
 
 @app.command()
@@ -134,7 +106,7 @@ def check(
         from seekerdata.check import check as examine
 
         verdicts = examine(dataset, videos)
-        _emit([v._asdict() for v in verdicts], as_json, lambda: tables.verdicts(verdicts))
+        emit([v._asdict() for v in verdicts], as_json, lambda: tables.verdicts(verdicts))
     if any(v.failed for v in verdicts):
         raise typer.Exit(1)
 
@@ -154,7 +126,7 @@ def mark(
         from seekerdata.mark import marking
 
         with marking(video, out, ask, port) as told:
-            _emit(told._asdict(), as_json, lambda: tables.marking(told))
+            emit(told._asdict(), as_json, lambda: tables.marking(told))
             sys.stdout.flush()
             with suppress(KeyboardInterrupt):
                 Event().wait()
@@ -179,11 +151,11 @@ def push(
             raise SeekerError(f"--frames {frames}: is one of {', '.join(FRAMES)}")
         if dry:
             facts = dry_run(dataset, repo, tag, frames)
-            _emit(facts, as_json, lambda: tables.dry_push(facts))
+            emit(facts, as_json, lambda: tables.dry_push(facts))
             wrong = facts["refused"]
         else:
-            done = publish(dataset, repo, tag, private, frames, _told(as_json))
-            _emit(done._asdict(), as_json, lambda: tables.pushed(done))
+            done = publish(dataset, repo, tag, private, frames, teller(as_json))
+            emit(done._asdict(), as_json, lambda: tables.pushed(done))
             wrong = done.wrong
     if wrong:
         raise typer.Exit(2 if dry else 1)
@@ -199,8 +171,8 @@ def pull(
     with user_errors():
         from seekerdata.pull import pull as fetch
 
-        done = fetch(version, out, _told(as_json))
-        _emit(done._asdict(), as_json, lambda: tables.pulled(done))
+        done = fetch(version, out, teller(as_json))
+        emit(done._asdict(), as_json, lambda: tables.pulled(done))
 
 
 @app.command()
@@ -209,8 +181,8 @@ def versions(repo: Annotated[str, typer.Argument(help="namespace/name on the hub
     with user_errors():
         from seekerdata.pull import list_versions
 
-        found = list_versions(repo, _told(as_json))
-        _emit(found, as_json, lambda: tables.versions(found))
+        found = list_versions(repo, teller(as_json))
+        emit(found, as_json, lambda: tables.versions(found))
 
 
 @app.command()
@@ -223,8 +195,8 @@ def diff(
     with user_errors():
         from seekerdata.pull import diff as compare
 
-        found = compare(first, second, _told(as_json))
-        _emit([one._asdict() for one in found], as_json, lambda: tables.differences(found))
+        found = compare(first, second, teller(as_json))
+        emit([one._asdict() for one in found], as_json, lambda: tables.differences(found))
 
 
 @app.command()
@@ -241,7 +213,23 @@ def export(
         from seekerdata.export import export as write
 
         done = write(dataset, to, config, out, videos)
-        _emit(done._asdict(), as_json, lambda: tables.exported(done))
+        emit(done._asdict(), as_json, lambda: tables.exported(done))
+
+
+@app.command(name="import")
+def import_(
+    rows: Annotated[Path, typer.Argument(help="A published file of rows: .json, .jsonl or .parquet.")],
+    form: Annotated[str, typer.Option("--from", help="Whose rows: videozoomer or longvt.")],
+    media: Annotated[Path, typer.Option(help="The folder of their videos or pictures.")],
+    out: Annotated[Path, typer.Option(help="The dataset folder to be.")],
+    as_json: Json = False,
+) -> None:
+    """Read other people's tool conversations into a dataset of the same form as a build's."""
+    with user_errors():
+        from seekerdata.importing import import_rows
+
+        done = import_rows(rows, form, media, out, teller(as_json))
+        emit(done._asdict(), as_json, lambda: tables.imported(done))
 
 
 @app.command(name="list")
@@ -258,7 +246,7 @@ def list_(
             kind: {name: (load(kind, name).__doc__ or "").split("\n")[0] for name in names(kind)}
             for kind in ([family] if family else FAMILIES)
         }
-        _emit(parts, as_json, lambda: tables.parts(parts))
+        emit(parts, as_json, lambda: tables.parts(parts))
 
 
 def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "BuildRecipe":
@@ -268,31 +256,8 @@ def _recipe(path: Path, changes: list[str] | None, out: Path | None) -> "BuildRe
     return load_recipe(BuildRecipe, path, [*(changes or []), *([f"out={json.dumps(str(out))}"] if out else [])])
 
 
-def _told(quiet: bool) -> Callable[[str], None]:
-    """Says on stderr what is being done; without a terminal, or for machines, the hub's own bars are not drawn."""
-    from huggingface_hub.utils import disable_progress_bars
-
-    if quiet or not sys.stderr.isatty():
-        disable_progress_bars()
-    return lambda line: None if quiet else print(line, file=sys.stderr)
-
-
 def _report_facts(report: "Report") -> dict[str, Any]:
     return {**report._asdict(), "bugs": [{"id": r.id, "stage": r.stage, "reason": r.reason} for r in report.bugs]}
-
-
-def _emit(facts: Any, as_json: bool, drawn: Callable[[], Iterable[Any]]) -> None:
-    """Facts for machines, or what is drawn of them for a person: lines, and tables of rich."""
-    if as_json:
-        print(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
-        return
-    for part in drawn():
-        if isinstance(part, str):
-            print(part)
-            continue
-        from rich.console import Console
-
-        Console().print(part)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ pixels) or, with `media: embedded`, inside as JPEG; `pictures` gives them back e
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,18 +14,17 @@ import PIL.Image
 from pydantic import BaseModel, ConfigDict
 
 from seekerdata.control import CONTROLS
-from seekerdata.errors import ItemError, SeekerError
+from seekerdata.drawn_mark import prompt_frame
 from seekerdata.instructions import first_turns
 from seekerdata.observation import Observation, PromptFrame, materialise
 from seekerdata.sample import Sample
 from seekerdata.stage import Item
-from seekerdata.tools import tool_schemas
+from seekerdata.tools import VIDEO, tool_schemas
 from seekerdata.trajectory import Image, Turn
 from seekerdata.video import FrameCache, Video
 from seekerdata.workspace import Workspace, encode_jpeg
 
 CONFIGS = ("qa", "sft", "rl")
-SHARD_BYTES = 400_000_000
 
 Media = Literal["reference", "embedded"]
 
@@ -55,7 +54,7 @@ def features(config: str) -> Any:
     asked = {"question": text, "answer": text, "dimension": text, "tag": text}
     asked |= {"window_s": List(real), "event_s": List(real), "needs_mark": yes, "needs_crop": yes}
     mark = {"shape": text, "colour": text, "phrase": text, "frame_time_s": real}
-    mark |= {"box_xyxy": List(real), "mask": Json(), "image": Picture(), "raw_image": Picture()}
+    mark |= {"box_xyxy": List(real), "mask": Json(), "drawn": Json(), "image": Picture(), "raw_image": Picture()}
     asked |= {f"right_{name}": real for name in CONTROLS}
     message = {"role": text, "content": List(Json()), "tool_calls": List(Json())}
     message |= {"tool_call_id": text, "loss": yes}
@@ -84,11 +83,13 @@ def qa_row(item: Item, workspace: Workspace, selected: Sample | None = None) -> 
     return _common(sample, workspace) | facts | _removal(selected or sample)
 
 
-def sft_row(item: Item, workspace: Workspace, media: Media) -> dict[str, Any]:
-    """One trajectory as messages with typed blocks."""
+def sft_row(item: Item, workspace: Workspace, media: Media, files: Sequence[bytes] | None = None) -> dict[str, Any]:
+    """One trajectory as messages with typed blocks; `files` are its pictures, if they lie in no video that is here."""
     trajectory = item.trajectory
     assert trajectory is not None, "solve leaves a trajectory"
-    pictures = _embedded(item, trajectory.turns, workspace) if media == "embedded" else []
+    pictures = [_file(data) for data in files or ()]
+    if media == "embedded" and files is None:
+        pictures = _embedded(item, trajectory.turns, workspace)
     facts = {
         "messages": messages(trajectory.turns),
         "kind": trajectory.kind,
@@ -159,85 +160,18 @@ def pictures(row: dict[str, Any], video_root: Path, cache: FrameCache | None = N
         cache: shares decoded frames with the other rows of a video.
 
     Raises:
-        ItemError: a video is missing or gives other pixels than were recorded; the pictures were withheld.
+        ItemError: a video is missing or gives other pixels than were recorded.
     """
     if row["media"] == "embedded":
         return list(row["images"])
-    if row["media"] == "withheld":
-        raise ItemError("withheld", f"{row['id']}: published without pictures, because of its video's licence")
     turns = row["messages"] if "messages" in row else row["prompt"]
     blocks = [block for turn in turns for block in turn["content"] if block["type"] == "image"]
     video = Video(video_root / row["video_path"], cache=cache)
-    prompts = {"prompt_1": PromptFrame(row["image"], row["frame_time_s"])}
+    prompts = {name: prompt_frame(row, video) for name in {block["source"] for block in blocks} - {VIDEO}}
     return materialise([Image(**block) for block in blocks], video, prompts)
 
 
-def write_config(config: str, rows: Iterator[dict[str, Any]], folder: Path) -> int:
-    """Write a configuration as Parquet shards `<folder>/<config>/train-*.parquet`; returns the number of rows.
-
-    No rows, no file: `load_dataset` cannot read a split without rows, and says so in words nobody understands.
-    """
-    target = folder / config
-    target.mkdir(parents=True)
-    count, paths = 0, list[Path]()
-    for shard in _shards(rows):
-        paths.append(target / f"shard-{len(paths):05d}")
-        _write_shard(shard, config, paths[-1])
-        count += len(shard)
-    for n, path in enumerate(paths):
-        path.rename(target / f"train-{n:05d}-of-{len(paths):05d}.parquet")
-    return count
-
-
-def read(folder: Path, config: str, pictures: bool = True) -> Iterator[dict[str, Any]]:
-    """The rows of a configuration of a dataset folder, one at a time, as `load_dataset` gives them; without `pictures`
-    as they are kept: a picture as the bytes of its file, facts as JSON.
-
-    Raises:
-        SeekerError: the folder is not a dataset of this project.
-    """
-    import pyarrow.parquet
-
-    if not (folder / config).is_dir():
-        raise SeekerError(f"{folder}: no '{config}' configuration here; give the dataset folder of a build")
-    files = sorted((folder / config).glob("train-*.parquet"))
-    wanted = features(config)
-    for file in files:
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=16):
-            for row in batch.to_pylist():
-                yield wanted.decode_example(row) if pictures else row
-
-
-def _write_shard(rows: list[dict[str, Any]], config: str, path: Path) -> None:
-    from datasets import Dataset, disable_progress_bars
-
-    class Shard(Dataset):
-        """Rows on their way to a file: to find out its fingerprint, a `Dataset` would pickle and hash all pictures."""
-
-        def __init__(self, *arguments: Any, **settings: Any) -> None:
-            super().__init__(*arguments, **settings, fingerprint="none")
-
-    disable_progress_bars()
-    Shard.from_list(rows, features=features(config)).to_parquet(str(path))
-
-
-def _shards(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Rows in lists of at most about `SHARD_BYTES` of pictures."""
-    shard, size = list[dict[str, Any]](), 0
-    for row in rows:
-        inside = [row["image"], row["raw_image"], *row.get("images", [])]
-        weight = sum(len(picture["bytes"]) for picture in inside)
-        if shard and size + weight > SHARD_BYTES:
-            yield shard
-            shard, size = [], 0
-        shard.append(row)
-        size += weight
-    if shard:
-        yield shard
-
-
 def _common(sample: Sample, workspace: Workspace) -> dict[str, Any]:
-    (prompt,) = sample.visual_prompts
     video, target = sample.video, sample.target
     return {
         "id": sample.id,
@@ -250,14 +184,7 @@ def _common(sample: Sample, workspace: Workspace) -> dict[str, Any]:
         "needs_mark": target.needs_mark,
         "needs_crop": target.needs_crop,
         **_removal(sample),
-        "shape": prompt.shape,
-        "colour": prompt.colour,
-        "phrase": prompt.phrase,
-        "frame_time_s": prompt.time_s,
-        "box_xyxy": list(prompt.box_xyxy),
-        "mask": prompt.mask,
-        "image": _file(workspace.read_bytes(prompt.image)),
-        "raw_image": _file(workspace.read_bytes(prompt.raw_image)),
+        **_mark(sample, workspace),
         "video_path": video.path,
         "video_sha256": video.sha256,
         "video_duration_s": video.duration_s,
@@ -265,6 +192,25 @@ def _common(sample: Sample, workspace: Workspace) -> dict[str, Any]:
         "video_origin": video.origin,
         "video_licence": video.licence,
         "provenance": sample.provenance,
+    }
+
+
+def _mark(sample: Sample, workspace: Workspace) -> dict[str, Any]:
+    """The columns of the mark; empty for a question that has none, as in other people's trajectories."""
+    if not sample.visual_prompts:
+        nothing = dict.fromkeys(("frame_time_s", "mask", "drawn", "image", "raw_image"))
+        return {"shape": "", "colour": "", "phrase": "", "box_xyxy": [], **nothing}
+    (prompt,) = sample.visual_prompts
+    return {
+        "shape": prompt.shape,
+        "colour": prompt.colour,
+        "phrase": prompt.phrase,
+        "frame_time_s": prompt.time_s,
+        "box_xyxy": list(prompt.box_xyxy),
+        "mask": prompt.mask,
+        "drawn": prompt.drawn,
+        "image": _file(workspace.read_bytes(prompt.image)),
+        "raw_image": _file(workspace.read_bytes(prompt.raw_image)),
     }
 
 

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seekerdata import dataset_row
-from seekerdata.dataset import features, pictures, read
+from seekerdata.dataset import features, pictures
+from seekerdata.drawn_mark import redrawn
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.export_format import ExportFormat, Shown, is_jpeg
 from seekerdata.plugin import load
-from seekerdata.video import FrameCache
+from seekerdata.shards import read
+from seekerdata.video import FrameCache, Video
 from seekerdata.workspace import encode_jpeg, room_needed, write_atomically
 
 _EXAMPLES = 20
@@ -37,6 +39,8 @@ class Exported(NamedTuple):
     """The first of them, each with its whole reason."""
     lost: dict[str, int]
     """What the form cannot carry, with the number of rows that have it."""
+    columns: list[str]
+    """The dataset's columns that these rows do not hold."""
 
 
 def export(dataset: Path, to: str, config: str, out: Path | None = None, videos: Path | None = None) -> Exported:
@@ -92,7 +96,8 @@ def _write(dataset: Path, form: ExportFormat, to: str, config: str, folder: Path
             put(record)
             lost.update(form.lost(shown))
             rows += 1
-    done = Exported(folder, to, config, rows, dict(sorted(codes.items())), reasons, dict(sorted(lost.items())))
+    columns = [name for name in features(config) if name not in form.carried[config]]
+    done = Exported(folder, to, config, rows, dict(sorted(codes.items())), reasons, dict(sorted(lost.items())), columns)
     form.finish(config, folder)
     write_atomically(folder / "README.md", _readme(form, done).encode())
     return done
@@ -113,6 +118,8 @@ def _shown(config: str, index: int, raw: dict[str, Any], row: dict[str, Any], vi
     else:
         files = [_jpeg(picture) for picture in pictures(row, videos, cache)]
     mark = raw["image"]["bytes"] if raw["image"] else b""
+    if not mark and row["drawn"]:
+        mark = redrawn(row, Video(videos / row["video_path"], cache=cache))
     return Shown(config, index, row, turns, files, mark)
 
 
@@ -124,7 +131,8 @@ def _readme(form: ExportFormat, done: Exported) -> str:
     """What is here, how to load it, what is missing."""
     lines = [f"# {done.rows} {done.config} rows for {done.trainer}", "", form.how_to(done.config, done.rows), ""]
     lines += ["## What the rows do not say here", ""]
-    lines += [f"- {what} ({rows} rows)" for what, rows in done.lost.items()] or ["Nothing is lost."]
+    lines += [f"- {what} ({rows} rows)" for what, rows in done.lost.items()]
+    lines += [f"- columns of the dataset that are not in them: {', '.join(f'`{name}`' for name in done.columns)}"]
     lines += ["", "## Rows left out", "", *(f"- {code}: {rows}" for code, rows in done.left_out.items())]
     lines += ["", *(f"    {reason}" for reason in done.reasons)] if done.reasons else ["None."]
     return "\n".join([*lines, "", "Written by `seekerdata export`.", ""])

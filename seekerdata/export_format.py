@@ -34,7 +34,7 @@ class Shown(NamedTuple):
     turns: tuple[Turn, ...]
     pictures: list[bytes]
     mark: bytes
-    """The file of the marked frame in full size; empty in a row published without pictures."""
+    """The file of the marked frame in full size; empty in a row without a mark."""
 
 
 class ExportFormat(Plugin):
@@ -42,6 +42,8 @@ class ExportFormat(Plugin):
 
     configs: ClassVar[tuple[str, ...]] = ("sft", "rl")
     """What the trainer can be given."""
+    carried: ClassVar[dict[str, tuple[str, ...]]]
+    """The dataset's columns that a row of each configuration holds, under whatever name."""
 
     def record(self, shown: Shown, folder: Path) -> Record:
         """The row as the trainer reads it; what is a file beside it is written into `folder`.

@@ -62,12 +62,34 @@ def look_at_video(clip: Clip, sampling: Sampling, max_pixels: int | None) -> Obs
         ItemError: the video gives no frame there.
     """
     frames = clip.frames(sampling, max_pixels=max_pixels)
-    return _stamped("video", [(f.image, f.time_s) for f in distinct(frames)], max_pixels)
+    return stamped("video", [(f.image, f.time_s) for f in distinct(frames)], max_pixels)
 
 
 def look_at_prompt(name: str, prompt: PromptFrame, max_pixels: int | None) -> Observation:
     """One marked frame with its stamp."""
-    return _stamped(name, [(_resized(prompt.picture, max_pixels), prompt.time_s)], max_pixels)
+    return stamped(name, [(_resized(prompt.picture, max_pixels), prompt.time_s)], max_pixels)
+
+
+def stamped(
+    source: str,
+    shots: Sequence[tuple[PIL.Image.Image, float | None]],
+    max_pixels: int | None,
+) -> Observation:
+    """Pictures with their times, each after its stamp."""
+    blocks: list[Block] = []
+    for picture, time_s in shots:
+        if time_s is not None:
+            blocks.append(Text(text=stamp(time_s)))
+        blocks.append(
+            Image(
+                source=source,
+                time_s=time_s,
+                max_pixels=max_pixels,
+                size_wh=picture.size,
+                sha256=picture_hash(picture),
+            )
+        )
+    return Observation(tuple(blocks), tuple(picture for picture, _ in shots))
 
 
 def joined(looks: Sequence[Observation]) -> Observation:
@@ -103,27 +125,6 @@ def distinct(frames: Iterable[Frame]) -> list[Frame]:
     for frame in frames:
         seen.setdefault(frame.time_s, frame)
     return list(seen.values())
-
-
-def _stamped(
-    source: str,
-    shots: Sequence[tuple[PIL.Image.Image, float | None]],
-    max_pixels: int | None,
-) -> Observation:
-    blocks: list[Block] = []
-    for picture, time_s in shots:
-        if time_s is not None:
-            blocks.append(Text(text=stamp(time_s)))
-        blocks.append(
-            Image(
-                source=source,
-                time_s=time_s,
-                max_pixels=max_pixels,
-                size_wh=picture.size,
-                sha256=picture_hash(picture),
-            )
-        )
-    return Observation(tuple(blocks), tuple(picture for picture, _ in shots))
 
 
 def _resized(picture: PIL.Image.Image, max_pixels: int | None) -> PIL.Image.Image:

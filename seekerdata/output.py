@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from seekerdata.budget import Purse, cost_of
 from seekerdata.card import fill_dataset_card
-from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row, write_config
+from seekerdata.dataset import CONFIGS, qa_row, rl_row, sft_row
 from seekerdata.ledger import Ledger, Row
 from seekerdata.making import makings
 from seekerdata.overlap import read_benchmarks
 from seekerdata.plugin import describe
 from seekerdata.retention import Expected
 from seekerdata.sample import Sample, digest
+from seekerdata.shards import write_config
 from seekerdata.stage import Item, Status
 from seekerdata.versions import versions
 from seekerdata.workspace import Workspace, room_needed, write_atomically

@@ -18,8 +18,8 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from seekerdata.control import WHOLE, Control
 from seekerdata.dataset import messages
 from seekerdata.dataset_row import asked
+from seekerdata.drawn_mark import prompt_frame
 from seekerdata.errors import ItemError
-from seekerdata.observation import PromptFrame
 from seekerdata.patches import grid_of, patchify
 from seekerdata.processor import IMAGE, NEVER_SAID, chat
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
@@ -229,9 +229,8 @@ async def _play_all(
 ) -> list[Trajectory]:
     plays = []
     for row in rows:
-        prompts = [PromptFrame(row["image"], row["frame_time_s"])]
         video, control = Video(video_root / row["video_path"]), control_of(settings)
-        plays.append(rollout(policy, asked(row), video, prompts, settings, control=control))
+        plays.append(rollout(policy, asked(row), video, [prompt_frame(row, video)], settings, control=control))
     return list(await asyncio.gather(*plays))
 
 

@@ -16,7 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from seekerdata.errors import SeekerError
 
-FAMILIES = ("sources", "stages", "segmenters", "shapes", "policies", "exports")
+FAMILIES = ("sources", "stages", "segmenters", "shapes", "policies", "exports", "imports")
 """Folders of interchangeable parts."""
 
 

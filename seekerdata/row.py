@@ -15,6 +15,8 @@ from seekerdata.sample import LETTERS, Sample, Target, VideoRef
 from seekerdata.workspace import Workspace
 
 _LETTERED = re.compile(r"\(?([A-Za-z])[.):]\s*(.*)", re.DOTALL)
+_OPTION = re.compile(r"\s*\(?([A-Z])[.):]\s+(.*)")
+_HEADING = re.compile(r"\s*options?\s*:?\s*", re.IGNORECASE)
 _LETTER = re.compile(r"\(?([A-Za-z])[.):]*")
 
 
@@ -163,6 +165,21 @@ def _answer(raw: dict[str, Any], options: tuple[str, ...], mistakes: Mistakes) -
     except ValueError as error:
         mistakes.add("bad_answer", str(error))
         return ""
+
+
+def part_options(text: str) -> tuple[str, list[str]]:
+    """A question's words and its options, each on a line of its own that begins `A. `, letters kept."""
+    question: list[str] = []
+    options: list[str] = []
+    for line in filter(str.strip, text.split("\n")):
+        match = _OPTION.fullmatch(line)
+        if match and len(options) < len(LETTERS) and match[1] == LETTERS[len(options)]:
+            options.append(line.strip())
+        elif options:  # an option that goes on in a second line
+            options[-1] += " " + line.strip()
+        elif not _HEADING.fullmatch(line):
+            question.append(line.strip())
+    return "\n".join(question), options
 
 
 def find_letter(answer: str, options: tuple[str, ...]) -> str:

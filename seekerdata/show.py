@@ -15,17 +15,19 @@ from pydantic import ValidationError
 
 from seekerdata import dataset_row
 from seekerdata.build import STAGES, BuildRecipe
-from seekerdata.dataset import CONFIGS, pictures, read, shown
+from seekerdata.dataset import CONFIGS, pictures, shown
 from seekerdata.dataset_row import asked
-from seekerdata.errors import SeekerError
+from seekerdata.drawn_mark import prompt_frame
+from seekerdata.errors import ItemError, SeekerError
 from seekerdata.exhibit import Exhibit, looker
 from seekerdata.ledger import Ledger
 from seekerdata.page import LeftOut, write_page
 from seekerdata.reward import accuracy_by_rule, answer_of
 from seekerdata.sample import DIMENSIONS
+from seekerdata.shards import read
 from seekerdata.stage import Item, Status
 from seekerdata.trajectory import Image, StopReason, Trajectory
-from seekerdata.video import FrameCache
+from seekerdata.video import FrameCache, Video
 from seekerdata.workspace import Workspace
 
 
@@ -44,7 +46,7 @@ def show(run: Path, page: Path | None, limit: int, videos: Path | None = None) -
     """
     if videos and not videos.is_dir():
         raise SeekerError(f"{videos}: no such folder of videos")
-    if not (run / "manifest.json").exists() and any((run / config).is_dir() for config in CONFIGS):
+    if any((run / config).is_dir() for config in CONFIGS):
         folder = run.resolve()
         return _show_dataset(folder, page or folder.with_name(f"{folder.name}.html"), limit, videos)
     return _show_run(run, page or run / "page.html", limit, videos)
@@ -81,7 +83,7 @@ def _show_dataset(folder: Path, page: Path, limit: int, videos: Path | None) -> 
         facts["videos"] = f"not at hand ({root})"
     options, cache = _options(folder), FrameCache()
     rows = ((config, row) for config in configs for row in islice(read(folder, config), limit))
-    exhibits = (_row_exhibit(config, row, options, _frames(row, root, cache)) for config, row in rows)
+    exhibits = (_row_exhibit(config, _marked(row, root), options, _frames(row, root, cache)) for config, row in rows)
     write_page(page, f"{folder.parent.name}/{folder.name}", facts, (), exhibits, dimensions=DIMENSIONS)
     return page
 
@@ -110,7 +112,8 @@ def _row_exhibit(
     """A row as an item: an `sft` row with its conversation, any other as a question that is not played."""
     sample, turns = asked(row), dataset_row.turns(row)
     groups = {"configuration": config}
-    told: dict[str, Any] = {"visual_prompts": (dataset_row.mark(row),), "provenance": row["provenance"] or {}}
+    marks = (dataset_row.mark(row),) if row["shape"] else ()
+    told: dict[str, Any] = {"visual_prompts": marks, "provenance": row["provenance"] or {}}
     told["video"] = sample.video.model_copy(update={"origin": row["video_origin"], "licence": row["video_licence"]})
     trajectory = None
     if config == "sft":
@@ -126,6 +129,16 @@ def _row_exhibit(
         told["text_question"] = row["text_question"]
     sample = sample.model_copy(update=told)
     return Exhibit(sample, trajectory, picture=look, marked=row["image"], raw=row["raw_image"], groups=groups)
+
+
+def _marked(row: dict[str, Any], root: Path) -> dict[str, Any]:
+    """The row with its mark drawn again, if a licence kept it out and its video is at hand."""
+    if row["image"] or not row["drawn"] or not (root / row["video_path"]).is_file():
+        return row
+    try:
+        return row | {"image": prompt_frame(row, Video(root / row["video_path"])).picture}
+    except ItemError:  # another file of that name: its other frames say so on the page
+        return row
 
 
 def _frames(row: dict[str, Any], root: Path, cache: FrameCache) -> Callable[[Image], PIL.Image.Image] | None:

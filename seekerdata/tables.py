@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from seekerdata.build import Report
     from seekerdata.difference import Difference
     from seekerdata.export import Exported
+    from seekerdata.importing import Imported
     from seekerdata.mark import Told
     from seekerdata.pull import Pulled
     from seekerdata.push import Pushed
@@ -166,8 +167,19 @@ def exported(done: "Exported") -> Iterator[str]:
     yield f"{done.folder}: {done.rows} {done.config} rows for {done.trainer}; README.md says how to load them"
     for what, rows in done.lost.items():
         yield f"not carried, {rows} rows: {what}"
+    yield f"not carried, {len(done.columns)} columns of the dataset: README.md names them"
     for code, rows in done.left_out.items():
         yield f"left out, {rows} rows: {code} (the first {len(done.reasons)} reasons are in README.md)"
+
+
+def imported(done: "Imported") -> Iterator[str]:
+    """What was read of somebody else's rows, what is to be known of them, what was left out."""
+    yield f"dataset: {done.folder} ({done.rows} sft)"
+    for what, rows in done.noted.items():
+        yield f"{rows} rows: {what}"
+    for code, rows in done.left_out.items():
+        yield f"left out, {rows} rows: {code} ({done.folder}/left_out.jsonl)"
+    yield f"look at it: seekerdata show {done.folder}"
 
 
 def parts(families: dict[str, dict[str, str]]) -> Iterator[Any]:

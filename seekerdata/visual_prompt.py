@@ -6,7 +6,7 @@ Ends with the Shape contract, which every file of `seekerdata/shapes/` fulfils.
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from seekerdata.instance import Box
 from seekerdata.plugin import Plugin
@@ -54,6 +54,8 @@ class VisualPrompt(BaseModel):
     """The digit that set_of_mark draws."""
     image: str = ""
     raw_image: str = ""
+    drawn: dict[str, Any] = Field(default_factory=dict)
+    """How it was drawn, for `seekerdata.drawn_mark`; empty if this project did not draw it."""
 
 
 class Shape(Plugin):

@@ -1,20 +1,18 @@
-"""seekereval's command line: parse, call, print. The only file of the package that prints.
+"""seekereval's command line: parse, call, show.
 
 A user's mistake is one line on stderr and exit code 2; a folder that lacks something and items
 that another run may mend are exit code 1.
 """
 
-import json
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from seekerdata.cli import user_errors
 from seekerdata.errors import SeekerError
+from seekerdata.terminal import Json, emit, user_errors
 
 if TYPE_CHECKING:
     from seekereval.results import Results
@@ -26,7 +24,6 @@ app = typer.Typer(
     help="Score any model on video benchmarks with visual prompts.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON, for machines.")]
 Folder = Annotated[
     Path | None,
     typer.Option("--data", help="Its folder; $SEEKER_DATA/NAME by default, else ~/.cache/videoseeker/NAME."),
@@ -63,11 +60,8 @@ def data(
             download(which, where, told=lambda line: print(line, file=sys.stderr))
         lines = inventory(which, where)
         facts = {"benchmark": benchmark, "data": str(where), "lines": [line._asdict() for line in lines]}
-        if as_json:
-            print(json.dumps(facts, ensure_ascii=False, indent=2))
-        else:
-            _print_inventory(lines)
-            print(f"{which.plugin_name()}: {where} (licence: {which.licence})")
+        told = f"{which.plugin_name()}: {where} (licence: {which.licence})"
+        emit(facts, as_json, lambda: [_inventory_table(lines), told])
     if any(line.verdict in ("missing", "differs") for line in lines):
         raise typer.Exit(1)
 
@@ -185,7 +179,7 @@ def diff(
         from seekereval.results import read_results
 
         found = compare(read_results(first), read_results(second))
-        _show(found.facts(), as_json, lambda: drawn(found))
+        emit(found.facts(), as_json, lambda: drawn(found))
 
 
 @app.command()
@@ -213,7 +207,7 @@ def list_(as_json: Json = False) -> None:
         from seekereval.listed import drawn, listed
 
         parts = listed()
-        _show(parts, as_json, lambda: [drawn(parts)])
+        emit(parts, as_json, lambda: [drawn(parts)])
 
 
 def _run(evaluation: Any, model: Any, out: Path | None, command: str, as_json: bool) -> int:
@@ -242,19 +236,18 @@ def _dry_run(evaluation: Any, model: Any, price: Any, as_json: bool) -> None:
     from seekereval.dry_run import drawn, dry_run
 
     facts = dry_run(evaluation, model, price)
-    _show(facts, as_json, lambda: drawn(facts))
+    emit(facts, as_json, lambda: drawn(facts))
 
 
-def _print_inventory(lines: list[Any]) -> None:
+def _inventory_table(lines: list[Any]) -> Any:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table("what", "expected", "found", "verdict", "note", box=box.SIMPLE)
     for line in lines:
         table.add_row(*(Text(cell) for cell in line))
-    Console().print(table)
+    return table
 
 
 def _print_scores(results: list["Results"], as_json: bool, form: str = "table") -> None:
@@ -265,18 +258,7 @@ def _print_scores(results: list["Results"], as_json: bool, form: str = "table") 
         print(forms.WRITERS[form](forms.report(results)), end="")
         return
     facts = [forms.facts_of(run) for run in results] if as_json else []
-    _show(facts[0] if len(facts) == 1 else facts, as_json, lambda: [forms.drawn(forms.report(results))])
-
-
-def _show(facts: Any, as_json: bool, draw: Callable[[], list[Any]]) -> None:
-    """Facts for machines, or what rich draws of them."""
-    if as_json:
-        print(json.dumps(facts, ensure_ascii=False, indent=2, default=str))
-        return
-    from rich.console import Console
-
-    for part in draw():
-        Console().print(part)
+    emit(facts[0] if len(facts) == 1 else facts, as_json, lambda: [forms.drawn(forms.report(results))])
 
 
 if __name__ == "__main__":

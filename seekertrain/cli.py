@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from seekerdata.cli import Changes, Json, Out, user_errors
 from seekerdata.errors import SeekerError
+from seekerdata.terminal import Changes, Json, Out, user_errors
 from seekertrain.alarm import Stopped
 
 if TYPE_CHECKING:

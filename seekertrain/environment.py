@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seekerdata.errors import ItemError
 from seekerdata.instructions import FORMATS, ROLE, Mode
-from seekerdata.observation import Observation
+from seekerdata.observation import Observation, PromptFrame
 from seekerdata.rollout import Conversation, Reply, ending, read_reply
 from seekerdata.tools import VideoTools, refusal
 from seekerdata.trajectory import StopReason, Text, ToolCall, Trajectory, Turn
@@ -58,6 +58,11 @@ class Opening:
         self.fault: ItemError | None = None
         self._begun: Sequence[ToolCall] = ()
         self._looks: dict[int, Look[Observation]] = {}
+
+    @property
+    def marks(self) -> Sequence[PromptFrame]:
+        """The marked frames that it may view; none if the row could not be opened."""
+        return self._opened.marks if self._opened else ()
 
     def reset(self, **row: Any) -> list[dict[str, Any]]:
         """Begin a row's rollout.

@@ -16,7 +16,6 @@ from trl import GRPOTrainer
 from trl.trainer.utils import RepeatSampler
 
 from seekerdata.dataset_row import asked
-from seekerdata.observation import PromptFrame
 from seekerdata.processor import NEVER_SAID
 from seekerdata.reward import combined
 from seekertrain.alarm import Stopped
@@ -251,7 +250,7 @@ class GroupTrainer(GRPOTrainer):
                 reward=worth,
                 advantage=None if worth is None else advantages[n],
                 group=(first + n) // self.num_generations,
-                prompts=(PromptFrame(row["marked"], row["frame_time_s"]),),
+                prompts=tuple(environment.marks),
             )
             found.append(rolled)
         return found

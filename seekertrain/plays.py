@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from transformers import Trainer, TrainerCallback
 
 from seekerdata.dataset_row import asked, mark
+from seekerdata.drawn_mark import prompt_frame
 from seekerdata.errors import ItemError
 from seekerdata.exhibit import Exhibit
 from seekerdata.grade import grade_by_rule
-from seekerdata.observation import PromptFrame
 from seekerdata.page import write_page
 from seekerdata.sample import DIMENSIONS
 from seekerdata.trajectory import Trajectory
@@ -123,9 +123,10 @@ class Plays(TrainerCallback):
 
     def _exhibit(self, row: Row, sample: Any, play: Trajectory) -> Exhibit:
         video = Video(self.videos / row["video_path"])
-        look = looker(play.images, video, {"prompt_1": PromptFrame(row["image"], row["frame_time_s"])})
+        frame = prompt_frame(row, video)
+        look = looker(play.images, video, {"prompt_1": frame})
         sample = sample.model_copy(update={"visual_prompts": (mark(row),)})
-        return Exhibit(sample=sample, trajectory=play, picture=look, marked=row["image"], raw=row["raw_image"])
+        return Exhibit(sample=sample, trajectory=play, picture=look, marked=frame.picture, raw=row["raw_image"])
 
 
 def _line(play: Trajectory, sample: Any) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 READ = (
     *("id", "question", "answer", "options", "choice_question", "task", "dimension", "tag", "window_s", "event_s"),
-    *("needs_mark", "needs_crop", "image", "frame_time_s"),
+    *("needs_mark", "needs_crop", "image", "frame_time_s", "mask", "drawn"),
     *("video_path", "video_sha256", "video_duration_s", "video_size_wh", "prompt", "tools", "media"),
 )
 """Columns that playing and rewards read; the rest of a row is never loaded."""
@@ -67,12 +67,13 @@ def playable(rows: "Dataset", data: Data, mode: Mode) -> Questions:
         SeekerError: none can be played, or other tools were offered when they were made.
     """
     videos, kept, left_out = data.videos(), list[int](), list[LeftOut]()
-    bare = rows.select_columns(["id", "video_path", "tools", "media"])
+    bare = rows.select_columns(["id", "video_path", "tools", "media", "drawn"])
     for place, row in enumerate(bare):
         if row["tools"] != tool_schemas():
             raise SeekerError(f"{data.path}: its 'rl' rows offer other tools, such as {row['id']}; build it again")
-        if row["media"] == "withheld":
-            left_out.append(LeftOut(row["id"], "withheld", f"{row['id']}: published without pictures"))
+        if row["media"] == "withheld" and not row["drawn"]:
+            reason = f"{row['id']}: published without pictures or how to draw its mark"
+            left_out.append(LeftOut(row["id"], "withheld", reason))
         elif (videos / row["video_path"]).is_file():
             kept.append(place)
         else:

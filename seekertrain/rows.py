@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from seekertrain.batch import Encoded, Encoder
 
-READ = ("id", "messages", "tools", "images", "media", "image", "frame_time_s", "video_path", "video_sha256")
+READ = (
+    *("id", "messages", "tools", "images", "media", "image", "frame_time_s", "mask", "drawn"),
+    *("video_path", "video_sha256"),
+)
 """Columns that training reads; the rest of a row is never loaded."""
 KEPT_TOKENS = 50_000_000
 """Tokens kept in memory for the next epoch, about half a gigabyte; rows beyond are encoded again."""
@@ -193,10 +196,10 @@ def measured(rows: "Dataset", encoder: "Encoder", videos: Path) -> Rows:
     for place, row in enumerate(walked(bare, "rows measured")):
         path = row["video_path"]
         try:
-            if row["media"] == "reference" and not there.setdefault(path, (videos / path).is_file()):
+            if row["media"] != "embedded" and not there.setdefault(path, (videos / path).is_file()):
                 raise ItemError("missing", f"{videos / path}: no such video")
-            if row["media"] == "withheld":
-                raise ItemError("withheld", f"{row['id']}: published without pictures")
+            if row["media"] == "withheld" and not row["drawn"]:
+                raise ItemError("withheld", f"{row['id']}: published without pictures or how to draw its mark")
             encoded = encoder.encode(row)
         except ItemError as error:
             left_out.append(LeftOut(row["id"], error.code, error.message))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seekerdata.dataset_row import asked
+from seekerdata.drawn_mark import prompt_frame
 from seekerdata.observation import Observation, PromptFrame
 from seekerdata.player import control_of
 from seekerdata.rollout import Conversation, RolloutSettings, observe, opening
@@ -81,7 +82,7 @@ class Showing:
 
     def _open(self, row: Row) -> Opened:
         video = Video(self.videos / row["video_path"], cache=self.pictures.frames, budget_s=self.looking.limit_s)
-        marks = [PromptFrame(row["marked"].convert("RGB"), row["frame_time_s"])]
+        marks = [prompt_frame({**row, "image": row["marked"]}, video)]
         begun = opening(asked(row), video, marks, self.settings, control_of(self.settings))
         user = begun.turns[-1]
         shown = self._with_shared(Observation(user.content, tuple(begun.pictures[image] for image in user.images)))

@@ -28,6 +28,7 @@ class LlamaFactory(ExportFormat):
     """Rows for LLaMA-Factory's SFT (sharegpt), `sft.jsonl`, pictures as files, `dataset_info.json`."""
 
     configs: ClassVar[tuple[str, ...]] = ("sft",)
+    carried: ClassVar[dict[str, tuple[str, ...]]] = {"sft": ("id", "messages", "tools", "images")}
 
     def record(self, shown: Shown, folder: Path) -> Record:
         """See `ExportFormat.record`."""

@@ -3,16 +3,23 @@
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from seekerdata.export_format import ExportFormat, Put, Record, Shown, as_file, as_files, json_lines
 from seekerdata.transcript import Message, check_placeholders, transcript
 
 __all__ = ["MsSwift"]
 
+_FACTS = ("question", "answer", "task", "video_path", "window_s", "event_s")
+
 
 class MsSwift(ExportFormat):
     """Rows for ms-swift's SFT or GRPO, `<config>.jsonl`, pictures as files, `loss` for each message."""
+
+    carried: ClassVar[dict[str, tuple[str, ...]]] = {
+        "sft": ("id", "messages", "tools", "images"),
+        "rl": ("id", "prompt", "tools", "images", *_FACTS, "image", "frame_time_s"),
+    }
 
     def record(self, shown: Shown, folder: Path) -> Record:
         """See `ExportFormat.record`; columns that ms-swift does not know are given to the reward."""
@@ -26,7 +33,7 @@ class MsSwift(ExportFormat):
         }
         if shown.config == "sft":
             return record
-        facts = {key: row[key] for key in ("question", "answer", "task", "video_path", "window_s", "event_s")}
+        facts = {key: row[key] for key in _FACTS}
         mark = {"mark_path": as_file(shown.mark, folder) if shown.mark else "", "mark_time_s": row["frame_time_s"]}
         return record | facts | mark | {"solution": row["answer"]}
 

@@ -6,16 +6,23 @@ show stands in user turns.
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from seekerdata.export_format import ExportFormat, Put, Record, Shown, parquet
 from seekerdata.transcript import PLACEHOLDER, Message, check_placeholders, tools_as_text, transcript
 
 __all__ = ["Trl"]
 
+_FACTS = ("id", "question", "answer", "task", "video_path", "window_s", "event_s")
+
 
 class Trl(ExportFormat):
     """Rows for TRL's SFTTrainer or GRPOTrainer, `<config>.parquet`, pictures inside."""
+
+    carried: ClassVar[dict[str, tuple[str, ...]]] = {
+        "sft": ("id", "messages", "tools", "images"),
+        "rl": (*_FACTS, "prompt", "images"),
+    }
 
     def record(self, shown: Shown, folder: Path) -> Record:
         """See `ExportFormat.record`; in `rl` the tools are the trainer's, not the prompt's."""
@@ -27,8 +34,7 @@ class Trl(ExportFormat):
         row = shown.row
         if shown.config == "sft":
             return {"id": row["id"], "messages": messages, "images": images}
-        facts = {key: row[key] for key in ("id", "question", "answer", "task", "video_path", "window_s", "event_s")}
-        return facts | {"prompt": messages, "images": images}
+        return {key: row[key] for key in _FACTS} | {"prompt": messages, "images": images}
 
     def lost(self, shown: Shown) -> list[str]:
         """See `ExportFormat.lost`."""

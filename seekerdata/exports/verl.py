@@ -6,16 +6,23 @@ has them from its own tool configuration.
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from seekerdata.export_format import ExportFormat, Put, Record, Shown, as_file, parquet
 from seekerdata.transcript import check_placeholders, tools_as_text, transcript
 
 __all__ = ["Verl"]
 
+_FACTS = ("question", "answer", "video_path", "window_s", "event_s")
+
 
 class Verl(ExportFormat):
     """Rows for verl's multi-turn SFT or its reinforcement learning, `<config>.parquet`, pictures as bytes."""
+
+    carried: ClassVar[dict[str, tuple[str, ...]]] = {
+        "sft": ("id", "messages", "tools", "images"),
+        "rl": ("id", "prompt", "images", "dimension", "image", *_FACTS),
+    }
 
     def record(self, shown: Shown, folder: Path) -> Record:
         """See `ExportFormat.record`."""
@@ -67,11 +74,8 @@ def _extra(shown: Shown, folder: Path) -> dict[str, Any]:
         "index": shown.number,
         "split": "train",
         "id": row["id"],
-        "question": row["question"],
-        "answer": row["answer"],
-        "video_path": row["video_path"],
+        **{key: row[key] for key in _FACTS if key != "window_s"},
         "video_segment": list(row["window_s"]),
-        "event_s": list(row["event_s"]),
         "need_tools_kwargs": True,
         "tools_kwargs": {tool: {"create_kwargs": kwargs} for tool, kwargs in start.items()},
     }

@@ -17,8 +17,8 @@ from pydantic import Field
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.listing import FileStamps, SpareIds, is_folder
 from seekerdata.mistakes import shown
-from seekerdata.row import read_row
-from seekerdata.sample import LETTERS, Sample, digest
+from seekerdata.row import part_options, read_row
+from seekerdata.sample import Sample, digest
 from seekerdata.stage import Entry, Source
 from seekerdata.workspace import Workspace
 
@@ -28,8 +28,6 @@ LICENCE = "Apache-2.0, academic research and education only; videos under their 
 
 _FILE = re.compile(r"_(mc|oe)_(?:.*_)?qa_processed\.json")
 _MEDIA = re.compile(r"^\s*(?:<(?:image|video)>\s*)+")
-_OPTION = re.compile(r"\s*\(?([A-Z])[.):]\s+(.*)")
-_HEADING = re.compile(r"\s*options?\s*:?\s*", re.IGNORECASE)
 _INSTRUCTION = re.compile(
     r"\s*(?:please respond with only the letter of the correct answer"
     r"|please provide your answer by stating the letter followed by the full option"
@@ -132,17 +130,7 @@ def split_question(text: str, kind: str) -> tuple[str, list[str]]:
     text = _INSTRUCTION.sub("", _MEDIA.sub("", text)).strip()
     if kind == "oe":
         return text, []
-    question: list[str] = []
-    options: list[str] = []
-    for line in filter(str.strip, text.split("\n")):
-        match = _OPTION.fullmatch(line)
-        if match and len(options) < len(LETTERS) and match[1] == LETTERS[len(options)]:
-            options.append(line.strip())
-        elif options:  # an option that goes on in a second line
-            options[-1] += " " + line.strip()
-        elif not _HEADING.fullmatch(line):
-            question.append(line.strip())
-    return "\n".join(question), options
+    return part_options(text)
 
 
 def _pairs(file: Path, kind: str, root: Path, stamps: FileStamps) -> Iterator[Entry]:

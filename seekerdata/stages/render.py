@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from seekerdata.colour import contrasting_colour
+from seekerdata.drawn_mark import draw_mark
 from seekerdata.instance import decode_mask
 from seekerdata.load import Load, verdict_load
 from seekerdata.models import ModelRole
@@ -18,7 +17,7 @@ from seekerdata.rewrite import check_phrase
 from seekerdata.sample import Sample, Target, digest
 from seekerdata.stage import Drop, Item, Stage
 from seekerdata.verdict import PhraseVerdict, decide
-from seekerdata.visual_prompt import COLOURS, SHAPES, Shape, VisualPrompt
+from seekerdata.visual_prompt import SHAPES, Shape, VisualPrompt
 from seekerdata.workspace import Workspace
 
 __all__ = ["Render"]
@@ -38,6 +37,8 @@ class Render(Stage):
     """The model of `by: model`."""
     shapes: tuple[Annotated[Shape, picked("shapes")], ...] = Field(default_factory=eight_shapes, min_length=1)
     seed: int = 0
+
+    version = 2
 
     @property
     def sees_all(self) -> bool:
@@ -89,22 +90,20 @@ class Render(Stage):
         instance = sample.instance
         sighting = instance.nearest(sample.target.mark_s or 0.0) if instance else None
         assert sighting is not None and sighting.mask is not None, "segment leaves a mask"
-        rng = np.random.default_rng(int(digest([self.seed, sample.id, shape.plugin_name()]), 16))
         (frame,) = workspace.video(sample.video.path).frames([sighting.time_s])
-        mask = decode_mask(sighting.mask)
-        colour, number = contrasting_colour(frame.rgb, mask, rng), int(rng.integers(1, 10))
-        canvas = frame.rgb.copy()
-        shape.draw(canvas, mask, COLOURS[colour], rng, number)
+        key = digest([self.seed, sample.id, shape.plugin_name()])
+        drawn = draw_mark(frame.rgb, decode_mask(sighting.mask), shape, key)
         return VisualPrompt(
             time_s=frame.time_s,
             shape=shape.plugin_name(),
-            colour=colour,
-            phrase=shape.phrase.format(number=number),
+            colour=drawn.colour,
+            phrase=shape.phrase.format(number=drawn.number),
             box_xyxy=sighting.box_xyxy,
             mask=sighting.mask,
-            number=number if "{number}" in shape.phrase else None,
-            image=workspace.write_frame(canvas),
+            number=drawn.number if "{number}" in shape.phrase else None,
+            image=workspace.write_frame(drawn.rgb),
             raw_image=workspace.write_frame(frame.rgb),
+            drawn=drawn.how,
         )
 
 

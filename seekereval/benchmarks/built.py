@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from seekerdata.dataset import read
+from seekerdata.dataset import features
 from seekerdata.dataset_row import asked
-from seekerdata.errors import SeekerError
+from seekerdata.drawn_mark import redrawn
+from seekerdata.errors import ItemError, SeekerError
 from seekerdata.sample import Sample, Target, VideoRef
+from seekerdata.shards import read
 from seekerdata.visual_prompt import VisualPrompt
-from seekerdata.workspace import frame_path, write_atomically
+from seekerdata.workspace import Workspace, frame_path, write_atomically
 from seekereval.benchmark import Benchmark, Hub, laid
 from seekereval.item import Item
 from seekereval.playing import TRUTH
@@ -52,7 +54,8 @@ class Built(Benchmark):
 
     def rows(self, data: Path) -> list[dict[str, Any]]:
         """Every question with its truth; marked frames that do not lie in the run's folder are written there."""
-        found = [{TRUTH: _sample(row, data).model_dump(mode="json")} for row in self._read(data)]
+        videos_of = Workspace(root=data, video_root=data / self._videos(data))
+        found = [{TRUTH: _sample(row, videos_of).model_dump(mode="json")} for row in self._read(data)]
         videos = {row[TRUTH]["video"]["path"] for row in found}
         place = data / self._videos(data)
         if videos and not any((place / path).is_file() for path in videos):
@@ -90,10 +93,16 @@ class Built(Benchmark):
         return laid(data, "videos", f"{self.dataset}/videos")
 
 
-def _sample(row: Mapping[str, Any], data: Path) -> Sample:
+def _sample(row: Mapping[str, Any], workspace: Workspace) -> Sample:
     """The question of a row with its marked frame, whose pictures then lie in the run's folder."""
     facts = {key: row[key] for key in ("shape", "colour", "phrase", "box_xyxy")}
-    pictures = {key: _kept(row[key]["bytes"], data) for key in ("image", "raw_image")}
+    files = {key: row[key]["bytes"] for key in ("image", "raw_image") if row[key]}
+    if not files:  # a licence kept them out
+        try:
+            files["image"] = redrawn(features("qa").decode_example(row), workspace.video(row["video_path"]))
+        except ItemError as error:
+            raise SeekerError(f"{error.message}; marks that were not published are drawn on the videos") from None
+    pictures = {key: _kept(data, workspace.root) for key, data in files.items()}
     prompt = VisualPrompt(**facts, time_s=row["frame_time_s"], mask=None, **pictures)
     return asked(dict(row)).model_copy(update={"visual_prompts": (prompt,)})
 

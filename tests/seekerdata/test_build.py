@@ -269,7 +269,7 @@ def test_a_disk_that_fills_up_while_the_dataset_is_written_keeps_the_old_one(
 ) -> None:
     import errno
 
-    from seekerdata import dataset
+    from seekerdata import shards
 
     build(recipe(data, tmp_path / "out"))
     before = contents(tmp_path / "out")
@@ -277,7 +277,7 @@ def test_a_disk_that_fills_up_while_the_dataset_is_written_keeps_the_old_one(
     def full(*arguments: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(dataset, "_write_shard", full)
+    monkeypatch.setattr(shards, "_write_shard", full)
     with pytest.raises(SeekerError, match="No space left on device"):
         build(recipe(data, tmp_path / "out"))
     assert contents(tmp_path / "out") == before

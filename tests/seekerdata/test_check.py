@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from seekerdata import check
-from seekerdata.dataset import read
+from seekerdata.shards import read
 
 Row = dict[str, Any]
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seekerdata import dataset
-from seekerdata.dataset import CONFIGS, features, pictures, read
+from seekerdata import shards
+from seekerdata.dataset import CONFIGS, features, pictures
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.observation import picture_hash
+from seekerdata.shards import read
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +125,9 @@ def test_read_refuses_other_folders(tmp_path: Path) -> None:
 
 
 def test_shards_are_bounded_and_named_in_order(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(shards, "SHARD_BYTES", 20_000)
     rows = raw_rows(run)
-    assert dataset.write_config("qa", iter(rows), tmp_path) == 10
+    assert shards.write_config("qa", iter(rows), tmp_path) == 10
     names = sorted(path.name for path in (tmp_path / "qa").iterdir())
     assert len(names) > 1 and names[0] == f"train-00000-of-{len(names):05d}.parquet"
     assert [row["id"] for row in read(tmp_path, "qa")] == [row["id"] for row in rows]

@@ -12,11 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from seekerdata.cli import app
-from seekerdata.dataset import read
 from seekerdata.dialect import read_calls
 from seekerdata.errors import ItemError
 from seekerdata.export import export
 from seekerdata.plugin import names
+from seekerdata.shards import read
 from seekerdata.trajectory import Image, Text, ToolCall, Turn
 from seekerdata.transcript import PLACEHOLDER, check_placeholders, transcript
 
@@ -114,14 +114,15 @@ def test_what_cannot_be_exported_is_said(run: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0 and "not carried, 3 rows: what the tools do" in done.stdout
     readme = (tmp_path / "out/README.md").read_text()
     assert "swift rlhf --rlhf_type grpo" in readme and "not say here" in readme
+    assert "`pass_rate`" in readme and "`question`" not in readme.partition("columns of the dataset")[2]
     again = CliRunner().invoke(app, [*command, "--to", "trl"])
     assert again.exit_code == 2 and "is there already" in again.stderr
 
 
 def test_a_row_without_its_video_is_left_out_alone(run: Path, tmp_path: Path) -> None:
     """By reference, with the videos of all rows but one at hand; without any, nothing is left behind."""
-    from seekerdata.dataset import write_config
     from seekerdata.errors import SeekerError
+    from seekerdata.shards import write_config
 
     rows = [row | {"media": "reference", "images": []} for row in read(run / "dataset", "sft", pictures=False)]
     decoded = [row | {"media": "reference", "images": []} for row in read(run / "dataset", "sft")]

@@ -16,13 +16,13 @@ from servers.openai_server import Reply as Answer
 from seekerdata.budget import Price
 from seekerdata.build import BuildRecipe, build
 from seekerdata.card import compared
-from seekerdata.dataset import read
 from seekerdata.instructions import play_hash
 from seekerdata.ledger import Ledger
 from seekerdata.making import makings
 from seekerdata.prompts import FILTER, JUDGE, RENDER, VERIFY
 from seekerdata.recipe import load_recipe
 from seekerdata.reference import put_phrase, put_vp
+from seekerdata.shards import read
 
 ROOT = Path(__file__).parent.parent.parent
 NAME = "openai-api/local/Qwen/Qwen3-VL-32B-Instruct"

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from seekerdata.build import BuildRecipe, build
-from seekerdata.dataset import read
+from seekerdata.shards import read
 
 
 def test_lucky_guesses_and_needless_looks_are_kept(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -20,10 +21,13 @@ from servers.small_hub import TOKEN, Cut, Flipped, Lost, Meanwhile, Repo, SmallH
 from typer.testing import CliRunner
 
 from seekerdata.cli import app
-from seekerdata.dataset import pictures, read
+from seekerdata.dataset import pictures
+from seekerdata.drawn_mark import prompt_frame
 from seekerdata.errors import ItemError
 from seekerdata.licence import hub_tag, licence
 from seekerdata.published import MANIFEST, differing, sha256_of
+from seekerdata.shards import read
+from seekerdata.video import Video
 
 ROOT = Path(__file__).parent.parent.parent
 REPO = "me/small"
@@ -357,13 +361,44 @@ def test_frames_under_a_closed_licence_stay_here(hub: SmallHub, dataset: Path, t
     rows = load_dataset(str(out), "sft", split="train", cache_dir=str(tmp_path / "cache"))
     assert [row["image"] is None for row in rows] == [True, True, *[False] * 8]
     assert rows["media"] == ["withheld", "withheld", *["embedded"] * 8] and rows[0]["images"] == []
-    with pytest.raises(ItemError, match=f"{ids[0]}: published without pictures"):
+    with pytest.raises(ItemError, match="no such file"):
         pictures(rows[0], tmp_path)
     assert rows[0]["messages"] and rows[2]["images"] and rows["id"] == ids
     assert seekerdata("check", out).exit_code == 0
     withheld = (dataset / QA).stat().st_size - (out / QA).stat().st_size
     assert withheld > 0 and seekerdata("push", out, "me/other").exit_code == 2
     assert pushed(out, REPO, "--tag", "v1.0.0", "--frames", "reference")["made"] is False
+
+
+def test_a_mark_that_was_not_published_is_drawn_again_on_the_video(
+    hub: SmallHub, dataset: Path, run: Path, tmp_path: Path
+) -> None:
+    """All eight shapes: the very pixels; looks too. Another frame, or a row that does not say how, is an error."""
+    change(dataset, "qa", video_licence=["all rights reserved"] * 10)
+    change(dataset, "sft", video_licence=["all rights reserved"] * 10)
+    before = {row["id"]: row for row in read(dataset, "qa")}
+    pushed(dataset, REPO, "--frames", "reference")
+    out = tmp_path / "out"
+    assert seekerdata("pull", REPO, "--out", out).exit_code == 0
+    for row in read(out, "qa"):
+        assert row["image"] is None
+        frame = prompt_frame(row, Video(run / "videos" / row["video_path"]))
+        assert np.array_equal(frame.picture, before[row["id"]]["image"]), row["shape"]
+    assert len({row["shape"] for row in before.values()}) == 8
+    row = next(read(out, "sft"))
+    seen = sum(block["type"] == "image" for turn in row["messages"] for block in turn["content"])
+    assert len(pictures(row, run / "videos")) == seen > 0
+    video = Video(run / "videos" / row["video_path"])
+    with pytest.raises(ItemError, match="recorded"):
+        prompt_frame(row | {"frame_time_s": row["frame_time_s"] + 1}, video)
+    with pytest.raises(ItemError, match="or how to draw its mark"):
+        prompt_frame(row | {"drawn": None}, video)
+    done = seekerdata("check", out, "--videos", run / "videos")
+    assert done.exit_code == 0 and "looks replay" in done.output
+    exported = seekerdata("export", out, "--to", "verl", "--config", "rl", "--videos", run / "videos")
+    assert exported.exit_code == 0, exported.output
+    page = tmp_path / "page.html"
+    assert seekerdata("show", out, "--html", page, "--videos", run / "videos").exit_code == 0
 
 
 @pytest.mark.parametrize(

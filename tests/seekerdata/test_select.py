@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from seekerdata.build import BuildRecipe, Report, build
-from seekerdata.dataset import features, read
+from seekerdata.dataset import features
 from seekerdata.errors import ItemError, SeekerError
 from seekerdata.models import ModelRole
 from seekerdata.plan import estimate
@@ -17,6 +17,7 @@ from seekerdata.policies.model import Model
 from seekerdata.policies.random import Random
 from seekerdata.rollout import Conversation, Policy, Reply
 from seekerdata.sample import Sample, VideoRef, digest
+from seekerdata.shards import read
 from seekerdata.stage import Drop, Item
 from seekerdata.stages.select import Select
 from seekerdata.trajectory import ToolCall

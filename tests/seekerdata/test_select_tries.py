@@ -15,11 +15,12 @@ from servers.openai_server import Called, ChatServer, Request, Said
 from servers.openai_server import Reply as Answer
 
 from seekerdata.build import BuildRecipe, build
-from seekerdata.dataset import read, rl_row
+from seekerdata.dataset import rl_row
 from seekerdata.errors import ItemError
 from seekerdata.plan import estimate
 from seekerdata.rollout import Conversation, Policy, Reply
 from seekerdata.sample import Sample, digest
+from seekerdata.shards import read
 from seekerdata.stage import Drop, Item
 from seekerdata.stages.select import Draw, Select
 from seekerdata.visual_prompt import VisualPrompt

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from seekerdata.build import BuildRecipe, build
 from seekerdata.check import answered, check
 from seekerdata.cli import app
-from seekerdata.dataset import read
 from seekerdata.ledger import Ledger
+from seekerdata.shards import read
 
 FIRST, SECOND, PLAYER = (f"openai-api/local/{name}" for name in ("first", "second", "player"))
 DEEDS = ("jump", "hide", "spin", "slide", "shrink", "grow")

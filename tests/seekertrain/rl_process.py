@@ -12,7 +12,7 @@ import torch
 import typer
 import yaml
 
-from seekerdata.cli import user_errors
+from seekerdata.terminal import user_errors
 from seekertrain.assembly import assemble_rl, rl_config
 from seekertrain.cli import told_once
 from seekertrain.rl import RlRecipe

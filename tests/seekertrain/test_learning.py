@@ -16,13 +16,14 @@ import pytest
 from transformers import TrainerState, TrainingArguments
 from typer.testing import CliRunner
 
-from seekerdata.dataset import features, messages, write_config
+from seekerdata.dataset import features, messages
 from seekerdata.dataset_row import asked
 from seekerdata.grade import grade_by_rule
 from seekerdata.observation import PromptFrame, materialise
 from seekerdata.player import Player, play_all
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, rollout
 from seekerdata.sample import Sample
+from seekerdata.shards import write_config
 from seekerdata.tools import tool_schemas
 from seekerdata.trajectory import ToolCall, Trajectory
 from seekerdata.video import Video

@@ -7,14 +7,24 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from seekerdata.dataset import pictures
 from seekerdata.errors import SeekerError
+from seekerdata.player import play_all
+from seekerdata.plugin import make
+from seekerdata.rights import _withhold
+from seekerdata.rollout import RolloutSettings
+from seekerdata.shards import read
 from seekertrain.batch import Collator, Encoder
 from seekertrain.feed import Feed
 from seekertrain.processor import load_processor
 from seekertrain.progress import walked
+from seekertrain.questions import load as load_questions
+from seekertrain.questions import playable
 from seekertrain.rows import ByLength, Data, Rows, load, measured, parted, questions, spread
+from seekertrain.showing import Showing
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +63,43 @@ def test_a_row_without_its_video_is_left_out_with_a_reason(moved: Data, encoder:
     assert (left.id, left.code) == (data[1]["id"], "missing") and gone.name in left.reason
     assert list(rows.data["id"]) == [name for name in data["id"] if name != left.id]
     assert rows.facts()["left_out"] == {"missing": 1} and rows.facts()["tokens"]["sum"] == sum(rows.lengths)
+
+
+def test_rows_published_without_pictures_are_trained_on_where_their_videos_are(
+    run: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    """Marks are drawn again: for `sft`, for the rollouts of `rl`, for held-out plays."""
+    import pyarrow
+    import pyarrow.parquet
+
+    for config in ("qa", "sft", "rl"):
+        table = pyarrow.parquet.read_table(next((run / "dataset" / config).glob("*.parquet")))
+        closed = pyarrow.array(["all rights reserved"] * len(table))
+        table = table.set_column(table.schema.get_field_index("video_licence"), "video_licence", closed)
+        (tmp_path / "open" / config).mkdir(parents=True)
+        file = tmp_path / "open" / config / "train-00000-of-00001.parquet"
+        pyarrow.parquet.write_table(table, file)
+        (tmp_path / "dataset" / config).mkdir(parents=True)
+        _withhold(file, tmp_path / "dataset" / config / file.name)
+    videos = run / "videos"
+    data = Data(path=str(tmp_path / "dataset"), video_root=videos)
+    rows = measured(load(data), encoder, videos)
+    assert set(rows.data["media"]) == {"withheld"} and not rows.left_out
+    row = next(row for row in rows.data if any(b["source"] != "video" for b in images_of(row)))
+    place = next(n for n, block in enumerate(images_of(row)) if block["source"] != "video")
+    (known,) = (one for one in read(run / "dataset", "qa") if one["id"] == row["id"])
+    assert np.array_equal(pictures(row, videos)[place], known["image"])
+    for left, name in (({"withheld": 10}, "drawn"), ({"missing": 10}, "video_path")):
+        blank = rows.data.map(lambda row, name=name: {name: None if name == "drawn" else "gone.mp4"})
+        assert measured(blank, encoder, videos).facts()["left_out"] == left
+    asked = playable(load_questions(data), data, "tool")
+    opened = Showing(videos, RolloutSettings()).opened(dict(asked.data[0]))
+    assert asked.data[0]["marked"] is None and opened.marks[0].picture.size == known["image"].size
+    assert len(play_all(make("policies", "expert"), questions(data, rows.data["id"], 2), videos)) == 2
+
+
+def images_of(row: dict) -> list[dict]:
+    return [block for turn in row["messages"] for block in turn["content"] if block["type"] == "image"]
 
 
 def test_a_row_that_is_too_long_loses_its_last_turns_or_is_left_out(run: Path, tiny: Path, encoder: Encoder) -> None:

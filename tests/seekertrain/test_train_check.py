@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seekerdata.dataset import read
+from seekerdata.shards import read
 from seekertrain.batch import Encoder
 from seekertrain.check import Report, check, unlike_prompt
 from seekertrain.processor import load_processor
