@@ -10,7 +10,6 @@ from seekerdata.chat_model import identity, place
 from seekerdata.errors import SeekerError
 from seekerdata.models import ModelSettings
 from seekerdata.plugin import make
-from seekerdata.rollout import Policy
 from seekerdata.vision_model import named_device
 from seekereval.presets import Preset
 
@@ -18,25 +17,27 @@ PACKAGES = ("torch", "transformers")
 """Versions that decide what such a model says."""
 
 
-def check(model: ModelSettings, preset: Preset) -> None:
-    """Find out before a run whether the model can be played here; its weights are not loaded.
+def load(model: ModelSettings, preset: Preset) -> None:
+    """Load the model before a run, so that what is wrong with it is said before anything is asked.
 
     Raises:
-        SeekerError: there is no such model, it is of another family, packages are missing, or it has a server.
+        SeekerError: there is no such model, it is of another family, packages are missing, its weights are torn, or it
+            has a server.
     """
     if model.base_url:
         raise SeekerError(f"{model.model} is played in this process; for a server name it openai-api/<name>/<model>")
     if preset.calls != "native":
         raise SeekerError(f"{model.model}: its own template says how tools are called; leave --calls out")
-    player(model.model, preset).check_ready()
+    asked = player(model.model, preset)
+    asked.check_ready()
+    asked.load()
 
 
-def player(name: str, preset: Preset) -> Policy:
+def player(name: str, preset: Preset) -> Any:
     """The policy that plays `hf/...`; those of equal settings share weights and answer in one batch."""
     path, revision = place(name)
     how = {"max_new_tokens": preset.max_tokens, "temperature": preset.temperature or 0.0}
-    policy: Policy = make("policies", {"use": "weights", "path": path, "revision": revision, **how})
-    return policy
+    return make("policies", {"use": "weights", "path": path, "revision": revision, **how})
 
 
 def weights_of(model: ModelSettings) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def _model(settings: ModelSettings, preset: Preset) -> "Model":
     from seekerdata.plugin import load
 
     if here:
-        own_weights.check(settings, preset)
+        own_weights.load(settings, preset)
         return inspect_ai.model.get_model(f"{PLAYERS}{settings.model}")
     load("policies", settings.model.removeprefix(PLAYERS))
     return inspect_ai.model.get_model(settings.model)

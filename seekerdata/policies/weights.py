@@ -61,9 +61,12 @@ class Weights(Policy):
             SeekerError: torch or transformers is not here, or the weights cannot be loaded.
             ItemError: as `Player.reply`.
         """
+        return await self.load().reply(conversation, sample)
+
+    def load(self) -> Player:
+        """Who plays with its weights; loaded once for all that ask alike. Raises as `reply`."""
         with _loading:
-            player = _player(self)
-        return await player.reply(conversation, sample)
+            return _player(self)
 
 
 @lru_cache(maxsize=4)
