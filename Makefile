@@ -18,16 +18,16 @@ sft-demo: $(VENV)/dev
 	$(BIN)/seekerdata build recipes/build/level1.yaml --out runs/level1_test \
 		--set source.seed=1 --set source.videos=256 --set select.rl_share=1.0
 	$(BIN)/seekertrain init-tiny runs/tiny
-	OMP_NUM_THREADS=1 $(BIN)/seekertrain sft recipes/sft/quickstart.yaml
+	OMP_NUM_THREADS=2 $(BIN)/seekertrain sft recipes/sft/quickstart.yaml
 
 # The questions that nobody trained on, greedily, with and without the last step of training.
-SCORE = OMP_NUM_THREADS=1 $(BIN)/seekereval run world --data runs/level1_test/dataset --set fps=0.2 \
+SCORE = OMP_NUM_THREADS=2 $(BIN)/seekereval run world --data runs/level1_test/dataset --set fps=0.2 \
 	--max-tokens 72 --concurrency 64
 
 train-demo: sft-demo
 	$(BIN)/seekerdata build recipes/build/careless.yaml
-	OMP_NUM_THREADS=1 $(BIN)/seekertrain sft recipes/sft/careless.yaml
-	OMP_NUM_THREADS=1 $(BIN)/seekertrain rl recipes/rl/quickstart.yaml
+	OMP_NUM_THREADS=2 $(BIN)/seekertrain sft recipes/sft/careless.yaml
+	OMP_NUM_THREADS=2 $(BIN)/seekertrain rl recipes/rl/quickstart.yaml
 	$(SCORE) --model hf/runs/careless_sft/model --out runs/train_demo/before
 	$(SCORE) --model hf/runs/quickstart_rl/model --out runs/train_demo/after
 	$(BIN)/seekereval view runs/train_demo/before

@@ -1,6 +1,6 @@
-"""Run with LLaMA-Factory or ms-swift importable: their own data code reads an export; what it made is printed as JSON.
+"""Run with a trainer importable: its own data code reads an export; what it made is printed as JSON.
 
-python trainer_data.py llamafactory|ms_swift EXPORT MODEL; test_export.py reads the last line. MODEL has a tokenizer.
+python trainer_data.py llamafactory|ms_swift|verl EXPORT MODEL; test_export.py reads the last line. MODEL has a tokenizer.
 """
 
 import json
@@ -43,6 +43,33 @@ def ms_swift(folder: str, model: str) -> list[dict[str, Any]]:
 
     rows, _ = load_dataset(f"{folder}/sft.jsonl", strict=True, num_proc=1)
     return [{"messages": row["messages"], "images": len(row["images"])} for row in rows]
+
+
+def verl(folder: str, model: str) -> list[dict[str, Any]]:
+    """Its SFT dataset with a processor, what it trains apart; its dataset of prompts where the export has those."""
+    from pathlib import Path
+
+    import torch
+    from omegaconf import OmegaConf
+    from transformers import AutoProcessor, AutoTokenizer
+    from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
+    from verl.utils.dataset.rl_dataset import RLHFDataset
+
+    tokenizer, processor = AutoTokenizer.from_pretrained(model), AutoProcessor.from_pretrained(model)
+    keys = {"max_length": 16384, "max_prompt_length": 16384, "ignore_input_ids_mismatch": True, "image_key": "images"}
+    config = OmegaConf.create({**keys, "return_raw_chat": True, "filter_overlong_prompts": False})
+    found = []
+    if (prompts := Path(folder) / "rl.parquet").exists():
+        for row in RLHFDataset([str(prompts)], tokenizer, config, processor):
+            blocks = [block for turn in row["raw_prompt"] for block in turn["content"]]
+            images = sum(block["type"] == "image" for block in blocks)
+            found.append({"images": images, "truth": row["reward_model"]["ground_truth"], "extra": row["extra_info"]})
+        return found
+    for row in MultiTurnSFTDataset(str(Path(folder) / "sft.parquet"), tokenizer, config, processor):
+        trained = row["input_ids"][row["loss_mask"].bool()]
+        images = len(torch.as_tensor(row["multi_modal_inputs"]["image_grid_thw"]))
+        found.append({"trained": tokenizer.decode(trained), "images": images})
+    return found
 
 
 if __name__ == "__main__":
