@@ -43,6 +43,21 @@ def make_scene(path: Path, seed: int, seconds: float = 6, fps: int = 10, size: t
     return _write(path, (picture(n / fps) for n in range(round(seconds * fps))), fps, size)
 
 
+def make_target(
+    path: Path, box: tuple[int, int, int, int], seconds: float = 6, size: tuple[int, int] = (1280, 720)
+) -> Path:
+    """Write an mp4 of a brown disc that fills a box (x0, y0, x1, y1) and drifts a little, on a green ground."""
+    width, height = size
+    y, x = np.mgrid[:height, :width]
+    (x0, y0, x1, y1), fps = box, 10
+
+    def picture(n: int) -> np.ndarray:
+        inside = ((2 * x - x0 - x1 - n) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 < 0.9
+        return np.where(inside[..., None], (120, 70, 30), (60, 140, 70)).astype(np.uint8)
+
+    return _write(path, (picture(n) for n in range(round(seconds * fps))), fps, (1280, 720))
+
+
 def copy_of(
     source: Path, path: Path, scale: float = 1.0, crf: int = 23, fps: int = 10, cut_s: tuple[float, float] = (0, 1e9)
 ) -> Path:
