@@ -49,10 +49,10 @@ def make_target(
     """Write an mp4 of a brown disc that fills a box (x0, y0, x1, y1) and drifts a little, on a green ground."""
     width, height = size
     y, x = np.mgrid[:height, :width]
-    (x0, y0, x1, y1), fps = box, 10
+    (x0, y0, x1, y1), fps = box, 2
 
     def picture(n: int) -> np.ndarray:
-        inside = ((2 * x - x0 - x1 - n) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 < 0.9
+        inside = ((2 * x - x0 - x1 - 5 * n) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 < 0.9
         return np.where(inside[..., None], (120, 70, 30), (60, 140, 70)).astype(np.uint8)
 
     return _write(path, (picture(n) for n in range(round(seconds * fps))), fps, (1280, 720))

@@ -12,15 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click.testing
 import pytest
 from doc_commands import OWN, Command, simple
 from material import ROOT
 from packaging.requirements import Requirement
 from typer.main import get_command
-from typer.testing import CliRunner
 
-from seekerdata.recipe import load_recipe
+from seekerdata.build import BuildRecipe
+from seekerdata.recipe import load_recipe, read_values
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 VLLM = {"--enable-auto-tool-choice", "--tool-call-parser", "--model", "--tensor-parallel-size"}
@@ -28,27 +27,39 @@ VLLM = {"--enable-auto-tool-choice", "--tool-call-parser", "--model", "--tensor-
 
 
 def own(command: Command) -> None:
-    """One of ours: its options exist and have values that they take, its recipe loads with every `--set`."""
-    program, verb, *words = command.program, *command.words[1:]
-    group: Any = get_command(importlib.import_module(f"{program}.cli").app)
-    assert verb in group.commands, f"{command}: no such command"
-    given = group.commands[verb].make_context(verb, words).params
-    if "recipe" in given:
-        load_recipe(recipe_kind(program, verb, given), given["recipe"], given["changes"] or ())
-    elif program == "seekereval" and verb == "run":
+    """One of ours: its options exist and have values that they take, its recipe loads with every `--set`. What TRL says
+    of a recipe of training is asked by `trained`, since it takes seconds to load."""
+    given = parsed(command)
+    if "recipe" in given and command.program == "seekerdata":
+        load_recipe(BuildRecipe, given["recipe"], given["changes"] or ())
+    elif "recipe" in given:
+        read_values(given["recipe"], given["changes"] or ())
+    elif command.words[:2] == ("seekereval", "run"):
         evaluation(given)
 
 
-def recipe_kind(program: str, verb: str, given: dict[str, Any]) -> Any:
-    from seekerdata.build import BuildRecipe
+def parsed(command: Command) -> dict[str, Any]:
+    """What our own parser makes of the words."""
+    verb, *words = command.words[1:]
+    group: Any = get_command(importlib.import_module(f"{command.program}.cli").app)
+    assert verb in group.commands, f"{command}: no such command"
+    return dict(group.commands[verb].make_context(verb, words).params)
 
-    if program == "seekerdata":
-        return BuildRecipe
+
+def trained(command: Command) -> None:
+    """A recipe of training loads, and accelerate's own parser reads what launches it."""
+    from accelerate.commands.launch import launch_command_parser
+
     from seekertrain.rl import RlRecipe, kind_of
     from seekertrain.sft import SftRecipe
 
-    kinds: dict[str, Any] = {"sft": SftRecipe, "rl": RlRecipe}
-    return kinds.get(verb) or kind_of(given["recipe"], given["changes"] or ())
+    if command.program == "accelerate":
+        asked = launch_command_parser().parse_args(named(command)[2:])
+        command = Command(command.where, ("seekertrain", *asked.training_script_args))
+    given, kinds = parsed(command), {"sft": SftRecipe, "rl": RlRecipe}
+    if "recipe" in given:
+        kind: Any = kinds.get(command.words[1]) or kind_of(given["recipe"], given["changes"] or ())
+        load_recipe(kind, given["recipe"], given["changes"] or ())
 
 
 def evaluation(given: dict[str, Any]) -> None:
@@ -121,43 +132,53 @@ def tests(command: Command) -> None:
 
 
 def accelerate(command: Command) -> None:
-    """Its own parser reads it, its file of settings exists, and what it launches is a command of ours."""
-    pytest.importorskip("accelerate", reason="needs the train extra")
-    from accelerate.commands.launch import launch_command_parser
+    """Its file of settings exists, and what it launches is a command of ours."""
+    words = named(command)
+    settings, module = words.index("--config_file"), words.index("-m")
+    assert words[1] == "launch" and Path(words[settings + 1]).is_file() and settings < module, command
+    assert words[module + 1] == "seekertrain.cli", command
+    own(Command(command.where, ("seekertrain", *words[module + 2 :])))
 
-    assert command.words[1] == "launch", command
-    words = ["recipes/sft/videoseeker.yaml" if w == "RECIPE" else w for w in command.words[2:]]
-    if "rl" in words:
-        words = [word.replace("recipes/sft", "recipes/rl") for word in words]
-    asked = launch_command_parser().parse_args(words)
-    assert Path(asked.config_file).is_file() and asked.module and asked.training_script == "seekertrain.cli", command
-    own(Command(command.where, ("seekertrain", *asked.training_script_args)))
+
+def named(command: Command) -> list[str]:
+    """Its words with a recipe of the kind that it trains where a page says `RECIPE`."""
+    kind = "rl" if "rl" in command.words else "sft"
+    return [f"recipes/{kind}/videoseeker.yaml" if word == "RECIPE" else word for word in command.words]
 
 
 def hub(command: Command) -> None:
     """The hub's command line."""
-    from huggingface_hub.cli.hf import app
-
-    helped(command, CliRunner().invoke(app, [*verbs(command), "--help"]))
+    in_source(command, "huggingface_hub", "cli")
 
 
 def inspect(command: Command) -> None:
     """inspect_ai's command line."""
-    pytest.importorskip("inspect_ai", reason="needs the models extra")
-    from inspect_ai._cli.main import inspect as app
-
-    helped(command, click.testing.CliRunner().invoke(app, [*verbs(command), "--help"]))
+    in_source(command, "inspect_ai", "_cli")
 
 
-def verbs(command: Command) -> list[str]:
-    return [word for word in command.words[1:3] if re.fullmatch("[a-z]+", word)]
+def in_source(command: Command, package: str, folder: str) -> None:
+    """A command of a package that takes seconds to import: the file of its verb is there and knows the other words."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        pytest.skip(f"{command} needs {package}")
+    files = Path(spec.origin).parent / folder
+    assert (files / f"{command.words[1]}.py").is_file(), f"{command}: no such command"
+    known = "".join(path.read_text() for path in files.glob("*.py"))
+    for word in command.words[2:]:
+        if word.startswith("--"):
+            assert word in known or word[2:].replace("-", "_") in known, f"{command}: {word}"
 
 
-def helped(command: Command, shown: click.testing.Result) -> None:
-    """Its help is there and names the options."""
-    assert shown.exit_code == 0, f"{command}: {shown.output}"
-    for option in (word for word in command.words if word.startswith("--")):
-        assert option in shown.output, f"{command}: {option}"
+def options_exist(command: Command, app: Any) -> None:
+    """A command of click's, or of typer's, has this verb and these options."""
+    words = list(command.words[1:])
+    while hasattr(app, "get_command"):
+        verb = words.pop(0)
+        app = app.get_command(app.context_class(app), verb)
+        assert app, f"{command}: no such command"
+    options = {option for parameter in app.params for option in parameter.opts}
+    asked = {word for word in words if re.fullmatch("--[a-z-]+", word)}
+    assert asked <= options, f"{command}: {asked - options}"
 
 
 def served(command: Command) -> None:

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from seekereval.benchmark import benchmark
 from seekereval.item import Item
 
-ADDRESS = "http://localhost:8000/v1"
+ADDRESS = r"http://\w+:8000/v1"
 STAND_INS = {
     r"\bFOLDER\b": "my/folder",
     r"\bmy_set\b": "my/folder",
@@ -37,7 +37,7 @@ STAND_INS = {
 SETS = {
     "v2p_bench": "dataset_info.jsonl",
     "videosiah": "rows.jsonl",
-    "videomme": "videomme.jsonl",
+    "videomme": "videomme.json",
     "longvideobench": "lvb_val.json",
     "mlvu": "test-ground-truth/test_mcq_gt.json",
 }
@@ -66,7 +66,7 @@ class Stage:
 
     def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
         self.root, self._patch = root, patch
-        self.url = ADDRESS
+        self.url = "http://127.0.0.1:9/v1"
         """Where the server is that stands for the one of the pages."""
         self.played: list[tuple[Command, str]] = []
         """Every command that was typed, with what it printed."""
@@ -101,7 +101,8 @@ class Stage:
         """A benchmark's folder: its own rows, and a clip and marked frames for each of them."""
         which, folder = benchmark(spec), self.root / place
         rows = [row for row in which.fixtures if "mlvu" not in spec or row.get("candidates")][:count]
-        self.write(f"{place}/{SETS[which.plugin_name()]}", "".join(json.dumps(row) + "\n" for row in rows))
+        file = f"{place}/{SETS[which.plugin_name()]}"
+        self.write(file, json.dumps(rows) if file.endswith(".json") else "".join(json.dumps(r) + "\n" for r in rows))
         items = [which.item(row, folder) for row in rows]
         for item in items if clips else ():
             make_clip(folder / item.video, seconds=3)
@@ -129,7 +130,7 @@ class Stage:
             AssertionError: it did not end as it should.
         """
         for name, value in command.env.items():
-            self._patch.setenv(name, value.replace(ADDRESS, self.url))
+            self._patch.setenv(name, re.sub(ADDRESS, self.url, value))
         words = small(command)
         if words[0] not in OWN:
             subprocess.run(words, check=True, cwd=self.root)

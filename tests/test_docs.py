@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from doc_checks import CHECKS
+from doc_checks import CHECKS, options_exist, trained
 from doc_commands import LANGUAGES, OWN, PAGES, Block, blocks, commands, inside, mentions, prose
 from doc_stage import show_plugins
 from material import ROOT
@@ -20,6 +20,7 @@ from typer.main import get_command
 
 from seekerdata.build import BuildRecipe
 from seekerdata.recipe import read_values
+from seekertrain.sft import SftRecipe
 
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SLURM = {"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "8", "out": "/tmp/own"}
@@ -41,18 +42,21 @@ def test_every_command_exists(page: Path, tmp_path: Path, monkeypatch: pytest.Mo
         CHECKS[command.program](command)
 
 
+@pytest.mark.slow
+def test_recipes_of_training_load_and_can_be_launched(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for command in commands(page):
+        if command.program in ("accelerate", "seekertrain"):
+            trained(command)
+
+
 def test_every_command_in_a_sentence_exists(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     for command in mentions(page):
         if command.program not in OWN:
             CHECKS[command.program](command)
             continue
-        group = get_command(importlib.import_module(f"{command.program}.cli").app)
-        verb = group.commands.get(command.words[1])
-        assert verb, f"{command}: no such command"
-        options = {option for parameter in verb.params for option in parameter.opts}
-        asked = {word for word in command.words if re.fullmatch("--[a-z-]+", word)}
-        assert asked <= options, f"{command}: {asked - options}"
+        options_exist(command, get_command(importlib.import_module(f"{command.program}.cli").app))
 
 
 def test_commands_stand_where_they_are_found(page: Path) -> None:
@@ -99,8 +103,7 @@ def test_json_can_be_read(block: Block) -> None:
 def test_a_recipe_or_a_part_of_one_has_keys_that_exist(block: Block) -> None:
     values = yaml.safe_load(block.text)
     if "trainer" in values:
-        sft = pytest.importorskip("seekertrain.sft")
-        sft.SftRecipe.model_validate(values)
+        assert set(values) <= {*SftRecipe.model_fields}  # what TRL says of `trainer` is asked by slow tests
     else:
         BuildRecipe.model_validate(read_values(ROOT / "recipes/build/quickstart.yaml") | values)
 
