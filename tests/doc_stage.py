@@ -30,7 +30,6 @@ STAND_INS = {
     r"\bFOLDER\b": "my/folder",
     r"\bmy_set\b": "my/folder",
     r"^/data/": "data/",
-    r"^world$": "world:clips=1,level=1",
     r"^hf/Qwen/.*": "hf/runs/mine_sft/model",
 }
 """Names of a page, and what stands for them; searched in each word."""
@@ -51,7 +50,7 @@ SMALLER: dict[str, Sequence[str]] = {
     "recipes/sft/quickstart.yaml": (*FEW_STEPS, "warm_up.trainer.max_steps=2", "rollouts.max_new_tokens=8"),
     "recipes/sft/careless.yaml": (*FEW_STEPS, "rollouts.max_new_tokens=8"),
     "recipes/rl/quickstart.yaml": (*FEW_STEPS, "trainer.num_generations=2", "rollouts.max_new_tokens=8"),
-    "recipes/sft/videoseeker.yaml": ("model.path=runs/mine_sft/model",),
+    "recipes/sft/videoseeker.yaml": ("model.path=runs/mine_sft/model", "held_out_share=0.3"),
 }
 """What makes a recipe small, and lets it do without weights."""
 
@@ -163,6 +162,8 @@ def small(command: Command) -> list[str]:
     words = [command.program, *command.words[1:]]
     for name, stand_in in STAND_INS.items():
         words = [re.sub(name, stand_in, word) for word in words]
+    if "--data" not in words:
+        words = ["world:clips=1,level=1" if word == "world" else word for word in words]
     changes = [change for word in words for change in SMALLER.get(word, ())]
     if words[:2] == ["seekerdata", "build"]:
         changes.append("engine.workers=1")

@@ -188,7 +188,7 @@ def test_benchmarks_with_models(stage: Stage, server: ChatServer, run: Path, tin
 def test_own_teacher_in_this_process(stage: Stage, server: ChatServer, tiny_qwen: Path) -> None:
     stage.link(tiny_qwen, "runs/mine_sft/model")
     stage.play(DOCS / "how-to-own-teacher.md", ends)
-    assert "dataset: runs/taught/dataset (0 qa, 0 sft, 0 rl)" in stage.printed("build"), "it was never trained"
+    assert "dataset: runs/taught/dataset (1 qa, 0 sft, 0 rl)" in stage.printed("build"), "it was never trained"
 
 
 @pytest.mark.slow
@@ -200,7 +200,7 @@ def test_mark(stage: Stage, server: ChatServer) -> None:
         with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout and "http://127.0.0.1:" in process.stdout.readline()
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=20) in (0, 130), "Ctrl-C ends it; 130: before it had begun to wait"
     (stage.root / "my/folder/questions.jsonl").rename(stage.root / "my/folder/marks.jsonl")
     stage.play(page, ends)
     assert "dataset: runs/mine/dataset (1 qa, 1 sft, 0 rl)" in stage.printed("build")
