@@ -102,19 +102,28 @@ def inside(script: Block, env: dict[str, str]) -> list[Command]:
 
 
 def typed(block: Block) -> Iterator[tuple[int, str]]:
-    """The lines of a block that are typed, each with its number; what a backslash continues is one line."""
+    """The lines of a block that are typed, each with its number; what a backslash or an open quote continues is one."""
     shell, whole, start = block.language in ("sh", "bash"), "", 0
     for number, line in enumerate(block.text.split("\n"), start=block.line):
         if not shell and not whole and not line.startswith("$ "):
             continue
         start = start if whole else number
         whole += line.removeprefix("$ ") if not shell else line
-        if whole.endswith("\\"):
-            whole = whole[:-1]
+        if whole.endswith("\\") or is_open(whole):
+            whole = whole.removesuffix("\\") + " "
             continue
         if whole.strip():
             yield start, whole
         whole = ""
+
+
+def is_open(line: str) -> bool:
+    """Whether a quote of a line is not closed yet."""
+    try:
+        shlex.split(line, comments=True)
+    except ValueError:
+        return True
+    return False
 
 
 def simple(where: str, line: str, env: dict[str, str]) -> Iterator[Command]:
