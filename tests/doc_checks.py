@@ -9,6 +9,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,16 @@ def own(command: Command) -> None:
         evaluation(given)
 
 
+@cache
+def app_of(program: str) -> Any:
+    """Our command line as click has it."""
+    return get_command(importlib.import_module(f"{program}.cli").app)
+
+
 def parsed(command: Command) -> dict[str, Any]:
     """What our own parser makes of the words."""
     verb, *words = command.words[1:]
-    group: Any = get_command(importlib.import_module(f"{command.program}.cli").app)
+    group = app_of(command.program)
     assert verb in group.commands, f"{command}: no such command"
     return dict(group.commands[verb].make_context(verb, words).params)
 

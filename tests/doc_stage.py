@@ -41,6 +41,17 @@ SETS = {
     "mlvu": "test-ground-truth/test_mcq_gt.json",
 }
 """Names of their annotation files."""
+NOT_TYPED = {
+    "pip": "it would install",
+    "vllm": "it is not installed",
+    "accelerate": "it wants GPUs; its words are read",
+    "hf": "it wants a token",
+    "python": "it makes an environment, or measures for minutes",
+    "pytest": "it is a test of its own",
+    "export": "its variables are set for what follows",
+    "wait": "nothing runs beside",
+}
+"""Why a program of a page is not started."""
 FEW_STEPS = ("trainer.max_steps=2", "trainer.per_device_train_batch_size=2", "rollouts.samples=2", "rollouts.every=2")
 SMALLER: dict[str, Sequence[str]] = {
     "recipes/build/quickstart.yaml": ("source.level=1", "source.videos=3", "source.questions_per_video=1"),
@@ -112,14 +123,17 @@ class Stage:
 
     def play(self, page: Path, wanted: Callable[[Command], bool]) -> None:
         """Type the commands of a page in their order, apart from those that are not wanted and those that need their
-        `--out`. Programs of others are not started."""
+        `--out`. What is not typed is printed."""
         missing: list[str] = []
         for command in commands(page):
             inner = made(command) if command.program == "make" and wanted(command) else [command]
             for each in inner:
-                if not wanted(each) or any(word.startswith(place) for word in each.words for place in missing):
+                if each.program in NOT_TYPED:
+                    print(f"{each}: not typed: {NOT_TYPED[each.program]}")
+                elif not wanted(each) or any(word.startswith(place) for word in each.words for place in missing):
+                    print(f"{each}: not typed by this test")
                     missing += [out for option, out in pairwise(each.words) if option == "--out"]
-                elif each.program in (*OWN, "mkdir", "cp"):
+                else:
                     self.type(each)
 
     def type(self, command: Command) -> None:

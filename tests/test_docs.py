@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from doc_checks import CHECKS, options_exist, trained
+from doc_checks import CHECKS, app_of, options_exist, trained
 from doc_commands import LANGUAGES, OWN, PAGES, Block, blocks, commands, inside, mentions, prose
 from doc_stage import show_plugins
 from material import ROOT
-from typer.main import get_command
 
 from seekerdata.build import BuildRecipe
 from seekerdata.recipe import read_values
@@ -39,7 +38,11 @@ def test_every_command_exists(page: Path, tmp_path: Path, monkeypatch: pytest.Mo
     scripts = [block for block in blocks(page) if block.is_script]
     for command in [*commands(page), *(c for script in scripts for c in inside(script, SLURM))]:
         assert command.program in CHECKS, f"{command}: no test knows this program"
-        CHECKS[command.program](command)
+        try:
+            CHECKS[command.program](command)
+        except Exception as error:
+            error.add_note(str(command))
+            raise
 
 
 @pytest.mark.slow
@@ -56,7 +59,7 @@ def test_every_command_in_a_sentence_exists(page: Path, monkeypatch: pytest.Monk
         if command.program not in OWN:
             CHECKS[command.program](command)
             continue
-        options_exist(command, get_command(importlib.import_module(f"{command.program}.cli").app))
+        options_exist(command, app_of(command.program))
 
 
 def test_commands_stand_where_they_are_found(page: Path) -> None:
