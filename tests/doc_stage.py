@@ -164,7 +164,7 @@ def show_plugins(folder: Path, patch: pytest.MonkeyPatch) -> None:
         for kind, family in families.items():
             if kind in block.text:
                 name = block.text.removeprefix('"""').partition(":")[0]
-                (folder / family).mkdir()
+                (folder / family).mkdir(exist_ok=True)
                 (folder / family / f"{name}.py").write_text(block.text)
                 package = importlib.import_module(family)
                 patch.setattr(package, "__path__", [*package.__path__, str(folder / family)])

@@ -171,9 +171,10 @@ def test_cluster(stage: Stage, server: ChatServer, monkeypatch: pytest.MonkeyPat
 # -- what takes longer -----------------------------------------------------------------------------
 @pytest.mark.slow
 def test_train(stage: Stage, run: Path, tiny_qwen: Path) -> None:
-    """Everything of the page, in a few steps."""
+    """Everything of the page, in a few steps, and what the README says of it."""
     stage.lay(run, "runs/videoseeker")
     stage.link(tiny_qwen, "runs/mine_sft/model")
+    stage.play(README, lambda command: command.program == "seekertrain")
     stage.play(DOCS / "how-to-train.md", ends)
     assert "all items, strict" in stage.printed("report") and (stage.root / "runs/quickstart_rl/curves.png").exists()
 
