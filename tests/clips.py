@@ -1,6 +1,6 @@
 """Small real clips for tests: H.264, a grey level that tells the second, so that a frame's time can be read back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,18 @@ def make_scene(path: Path, seed: int, seconds: float = 6, fps: int = 10, size: t
         return rgb.astype(np.uint8)
 
     return _write(path, (picture(n / fps) for n in range(round(seconds * fps))), fps, size)
+
+
+def make_target(path: Path, box: Sequence[float], size: tuple[int, int], seconds: float = 6, fps: int = 2) -> Path:
+    """Write an mp4 of a brown disc that fills a box (x0, y0, x1, y1) and drifts a little, on a green ground."""
+    y, x = np.mgrid[: size[1], : size[0]]
+    x0, y0, x1, y1 = box
+
+    def picture(n: int) -> np.ndarray:
+        inside = ((2 * x - x0 - x1 - n) / (x1 - x0)) ** 2 + ((2 * y - y0 - y1) / (y1 - y0)) ** 2 < 0.9
+        return np.where(inside[..., None], (120, 70, 30), (60, 140, 70)).astype(np.uint8)
+
+    return _write(path, (picture(n) for n in range(round(seconds * fps))), fps, size)
 
 
 def copy_of(

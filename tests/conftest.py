@@ -1,7 +1,8 @@
 """Fixtures that several packages share: a small clip, a sample about it, a run on the procedural world."""
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny_models
 from clips import make_clip
+from servers.small_hub import TOKEN, SmallHub
 
 from seekerdata.observation import PromptFrame
 from seekerdata.sample import Sample, Target, VideoRef
@@ -94,3 +96,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return root / name if (root / name).is_dir() else getattr(tiny_models, f"tiny_{name}")(root / name)
 
     return folder
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SmallHub]:
+    """A hub that this process takes for the real one, an empty cache, and no waiting."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("time.sleep", lambda seconds, wait=time.sleep: wait(min(seconds, 0.005)))
+    with SmallHub() as hub:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        monkeypatch.setattr("datasets.config.HF_ENDPOINT", hub.url)
+        files = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+        yield hub
