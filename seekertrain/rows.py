@@ -117,7 +117,8 @@ def rows_of(data: Data, config: str, read: Sequence[str]) -> "Dataset":
     rows, wanted = _config(data, config), features(config)
     if missing := [name for name in read if name not in rows.features]:
         raise SeekerError(
-            f"{data.path}: its '{config}' rows have no column {', '.join(missing)}; was it built by this version of seekerdata?"
+            f"{data.path}: its '{config}' rows have no column {', '.join(missing)}; "
+            "was it built by this version of seekerdata?"
         )
     if other := [name for name in read if rows.features[name] != wanted[name]]:
         raise SeekerError(f"{data.path}: its '{config}' rows have another kind of {', '.join(other)}; build it again")

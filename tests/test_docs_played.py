@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import PIL.Image
+import pyarrow
+import pyarrow.parquet
 import pytest
 from clips import make_clip, make_target
 from doc_commands import Command, blocks, commands, inside
 from doc_stage import Stage, agree, block_of, small
 from material import ROOT
+from published_rows import LOOKS, SAYS_B, SHOWN, ZOOM, labelled, longvt, zoomer
 from servers.annotator import Annotator, Known, role_of
 from servers.openai_server import ChatServer, Request, Said
 from servers.small_hub import SmallHub
 
-from seekerdata.dataset import read
+from seekerdata.shards import read
 from seekereval.benchmark import Benchmark, benchmark
 from seekereval.item import Item
 from seekereval.scoring import grade
@@ -140,6 +143,20 @@ def test_export(stage: Stage, run: Path) -> None:
     stage.play(DOCS / "how-to-export.md", quick)
     assert (stage.root / "runs/quickstart/dataset-llamafactory-sft/dataset_info.json").exists()
     assert list((stage.root / "data/verl").iterdir())
+
+
+def test_import(stage: Stage) -> None:
+    rows = [zoomer(ZOOM % ("I zoom.", 2, 4), SHOWN % labelled(2.5), SAYS_B)]
+    stage.write("videozoomer/ROWS.json", json.dumps(rows))
+    for place in rows[0]["images"]:
+        (stage.root / "videozoomer" / place.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.new("RGB", (32, 32), "grey").save(stage.root / "videozoomer" / place.lstrip("/"))
+    make_clip(stage.root / "longvt/videos/selfqa/clip.mp4", seconds=10)
+    table = pyarrow.Table.from_pylist([longvt(*LOOKS, id="one")])
+    pyarrow.parquet.write_table(table, stage.root / "longvt/ROWS.parquet")
+    stage.play(DOCS / "how-to-import.md", quick)
+    assert "dataset: runs/videozoomer (1 sft)" in stage.printed("import")
+    assert "dataset: runs/longvt (1 sft)" in stage.printed("import")
 
 
 def test_benchmarks(stage: Stage) -> None:

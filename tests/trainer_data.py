@@ -1,6 +1,7 @@
 """Run with a trainer importable: its own data code reads an export; what it made is printed as JSON.
 
-python trainer_data.py llamafactory|ms_swift|verl EXPORT MODEL; test_export.py reads the last line. MODEL has a tokenizer.
+python trainer_data.py llamafactory|ms_swift|verl EXPORT MODEL; test_export.py reads the last line.
+MODEL has a tokenizer.
 """
 
 import json
@@ -10,11 +11,20 @@ from types import ModuleType
 from typing import Any
 
 
+def stand_in(name: str, **holds: Any) -> None:
+    """A module that is imported on the way and has no part in reading rows."""
+    module = ModuleType(name)
+    module.__spec__ = ModuleSpec(name, None, is_package=True)
+    module.__dict__.update(holds)
+    sys.modules[name] = module
+    parent, _, own = name.rpartition(".")
+    if parent in sys.modules:
+        setattr(sys.modules[parent], own, module)
+
+
 def llamafactory(folder: str, model: str) -> list[dict[str, Any]]:
     """Index, converter, count of placeholders, and the template's own words for a whole conversation."""
-    silent = ModuleType("torchaudio")  # for sounds only; PyPI's is a CUDA build that does not load
-    silent.__spec__ = ModuleSpec("torchaudio", None)
-    sys.modules["torchaudio"] = silent
+    stand_in("torchaudio")  # for sounds only; PyPI's is a CUDA build that does not load
     from datasets import load_dataset
     from llamafactory.data.converter import get_dataset_converter
     from llamafactory.data.parser import get_dataset_list
@@ -50,12 +60,19 @@ def verl(folder: str, model: str) -> list[dict[str, Any]]:
     from pathlib import Path
 
     import torch
+
+    places = "verl.models.transformers.qwen2_vl"  # of tokens, for attention; made for an older transformers
+    stand_in(places, get_rope_index=lambda processor, input_ids, **_: torch.zeros((3, len(input_ids))))
     from omegaconf import OmegaConf
-    from transformers import AutoProcessor, AutoTokenizer
+    from transformers import AutoTokenizer
     from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
     from verl.utils.dataset.rl_dataset import RLHFDataset
 
-    tokenizer, processor = AutoTokenizer.from_pretrained(model), AutoProcessor.from_pretrained(model)
+    from seekerdata.processor import load_processor
+
+    tokenizer, processor = AutoTokenizer.from_pretrained(model), load_processor(model)
+    for name in ("torchvision", "torchvision.io", "torchvision.transforms"):  # for videos only; as torchaudio
+        stand_in(name, InterpolationMode=None)
     keys = {"max_length": 16384, "max_prompt_length": 16384, "ignore_input_ids_mismatch": True, "image_key": "images"}
     config = OmegaConf.create({**keys, "return_raw_chat": True, "filter_overlong_prompts": False})
     found = []

@@ -145,6 +145,11 @@ def test_a_row_without_its_video_is_left_out_alone(run: Path, tmp_path: Path) ->
 ROOT = Path(__file__).parent.parent.parent
 TRAINERS = {
     "llamafactory": ("llamafactory==0.9.5", "omegaconf==2.4.0"),
+    "verl": (
+        *("verl==0.9.1", "ray==2.60.0", "tensordict==0.15.3", "msgpack==1.2.4", "codetiming==1.4.0", "pyvers==0.2.3"),
+        *("omegaconf==2.4.0", "antlr4-python3-runtime==4.9.3", "hydra-core==1.3.8", "cloudpickle==3.1.3"),
+        *("importlib_metadata==10.2.0", "orjson==3.13.0", "qwen-vl-utils==0.0.14"),
+    ),
     "ms_swift": ("ms-swift==4.6.0", "modelscope==1.40.2", "modelscope_hub==0.5.1", "json_repair==0.64.6"),
 }
 
@@ -160,12 +165,16 @@ def test_the_trainer_reads_them(name: str, run: Path, tmp_path: Path, tiny_qwen:
     done = export(run / "dataset", name, "sft", tmp_path / "out")
     offline = {"HF_HUB_OFFLINE": "1", "DISABLE_VERSION_CHECK": "1", "HF_HOME": str(tmp_path / "home")}
     offline |= {"PYTHONPATH": str(beside), "MODELSCOPE_CACHE": str(tmp_path / "cache")}
-    command = (sys.executable, str(ROOT / "tests/trainer_data.py"), name, str(done.folder), str(tiny_qwen))
-    read_back = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | offline
-    )
-    assert read_back.returncode == 0, read_back.stderr[-2000:]
-    found = json.loads(read_back.stdout.splitlines()[-1])
+
+    def read_back(folder: Path) -> list[dict]:
+        command = (sys.executable, str(ROOT / "tests/trainer_data.py"), name, str(folder), str(tiny_qwen))
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=300, env=os.environ | offline
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    found = read_back(done.folder)
     rows = list(read(run / "dataset", "sft"))
     assert len(found) == len(rows)
     said = [json.dumps(one, ensure_ascii=False) for one in found]
@@ -176,3 +185,8 @@ def test_the_trainer_reads_them(name: str, run: Path, tmp_path: Path, tiny_qwen:
         losses = [m["loss"] for m in row["messages"] if m["role"] == "assistant"]
         if name == "ms_swift":
             assert [m["loss"] for m in one["messages"] if m["role"] == "assistant"] == losses
+    if name == "verl":
+        prompts = read_back(export(run / "dataset", name, "rl", tmp_path / "rl").folder)
+        asked = list(read(run / "dataset", "rl"))
+        assert [(one["truth"], one["images"]) for one in prompts] == [(r["answer"], len(r["images"])) for r in asked]
+        assert all(set(one["extra"]["tools_kwargs"]) == {"crop_video", "view_visual_prompt"} for one in prompts)

@@ -10,6 +10,7 @@ import PIL.Image
 import pyarrow
 import pyarrow.parquet
 import pytest
+from published_rows import CROP, LAST, LOOKS, SAYS_B, SHOWN, ZOOM, labelled, longvt, zoomer
 from typer.testing import CliRunner
 
 from seekerdata.check import check
@@ -21,11 +22,6 @@ from seekerdata.shards import read
 from seekerdata.show import show
 from seekerdata.tools import VideoTools
 from seekerdata.video import Video
-
-CROP = '<tool_call>\n{"name": "crop_video", "arguments": {"video_path": "%s", "start_time": %s, "end_time": %s}}'
-CROP += "\n</tool_call>"
-DONE = "<tool_response>The tool executed successfully.</tool_response>"
-ASKED = "Where does the square go?\nA. Left\nB. Right"
 
 
 def silent(line: str) -> None:
@@ -42,27 +38,6 @@ def words(row: dict[str, Any], number: int) -> str:
 
 
 # LongVT
-
-
-def longvt(*said: str, id: str, question: str = ASKED, video: str = "/mnt/theirs/selfqa/clip.mp4") -> dict[str, Any]:
-    """A row as its Parquet files hold them: blocks, a video, what a call showed as pictures of theirs."""
-    text = (
-        f"{question} Think first, call **crop_video** if needed, then answer. The Video path for this video is: {video}"
-    )
-    frames = [{"type": "image_url", "image_url": {"url": "crops/0.jpg"}}]
-    told = [{"role": "system", "content": [{"type": "text", "text": "You are theirs. <tools>...</tools>"}]}]
-    first = [{"type": "video_url", "video_url": {"url": video}}, {"type": "text", "text": text}]
-    for number, words in enumerate(said):
-        shown = [*frames, {"type": "text", "text": DONE}]
-        told.append({"role": "user", "content": first if number == 0 else shown})
-        told.append({"role": "assistant", "content": [{"type": "text", "text": words}]})
-    return {"id": id, "messages": told}
-
-
-LOOKS = (
-    f"<think>I look.</think>\n{CROP % ('/mnt/theirs/selfqa/clip.mp4', 4, 8.5)}",
-    "<think>I see it.</think><answer>B</answer>",
-)
 
 
 @pytest.fixture(scope="module")
@@ -139,26 +114,6 @@ def test_an_import_is_a_dataset_like_any_other(replayed: Path, theirs: Path, tmp
 
 
 # VideoZoomer
-
-SHOWN = (
-    "<tool_response>The frames of the video clip are shown below:\n%s</tool_response>continue your reasoning process."
-)
-ZOOM = '<think>%s</think><video_zoom> {"segment": [%s, %s], "fps": 2} </video_zoom>'
-LAST = "Do not call <video_zoom> in this round, give a final answer based on information above."
-SAYS_B = "<think>It goes right.</think>\n<answer>\\boxed{B}</answer>"
-
-
-def labelled(*times: float) -> str:
-    return "".join(f"<frame{n}_time{time_s:.2f}s><image>" for n, time_s in enumerate(times))
-
-
-def zoomer(*told: str, pictures: int = 4, question: str = ASKED) -> dict[str, Any]:
-    """A row as its code writes them: text with <image>, the pictures' places beside it."""
-    roles = ("assistant", "user")
-    messages = [{"role": "system", "content": "Theirs."}, {"role": "user", "content": labelled(0, 2, 4) + question}]
-    messages += [{"role": roles[n % 2], "content": text} for n, text in enumerate(told)]
-    images = [f"/mnt/bn/sft_images/now/row/{n}.png" for n in range(pictures - 1)] + ["row/last.jpg"]
-    return {"messages": messages, "images": images}
 
 
 @pytest.fixture(scope="module")
