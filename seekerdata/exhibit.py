@@ -19,6 +19,7 @@ from seekerdata.tools import VIDEO
 from seekerdata.trajectory import Image, StopReason, ToolCall, Trajectory, Turn
 
 LONGEST_STAMP = 40
+NOT_PLAYED = "not played"
 _SPOKEN = re.compile(r"<(think|answer)>(.*?)(?:</\1>|\Z)", flags=re.DOTALL | re.IGNORECASE)
 _HEADLESS_THOUGHT = re.compile(r"(?:(?!<think>).)*</think>", flags=re.DOTALL | re.IGNORECASE)
 _AXIS_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600)
@@ -99,7 +100,7 @@ class Piece:
 def answer_state(trajectory: Trajectory | None) -> str:
     """right | wrong | not judged | no answer | not played. No answer is never a wrong one."""
     if trajectory is None:
-        return "not played"
+        return NOT_PLAYED
     if trajectory.stop is not StopReason.ANSWERED:
         return "no answer"
     return {True: "right", False: "wrong", None: "not judged"}[trajectory.correct]

@@ -24,7 +24,7 @@ from seekerdata.errors import ItemError, SeekerError
 from seekerdata.exhibit import Exhibit, looker
 from seekerdata.grade import grade_by_rule, needs_judge
 from seekerdata.local_page import HEADERS, LocalPage, Sent
-from seekerdata.marking import NOT_GIVEN, Marked
+from seekerdata.marking import Marked
 from seekerdata.models import ModelSettings, connect
 from seekerdata.observation import PromptFrame
 from seekerdata.page import write_page
@@ -171,7 +171,7 @@ class Desk:
         try:
             sample = self._rendered(self._sample(marked.filled()))
             if not marked.answer.strip():
-                sample = sample.model_copy(update={"answer": NOT_GIVEN})
+                sample = sample.model_copy(update={"answer": ""})
             played = self._played(self.policy, sample)
             self.answers += 1
             self._write(self.answers, sample, played)
@@ -231,7 +231,7 @@ class Desk:
     def _played(self, policy: Policy, sample: Sample) -> Trajectory:
         prompts = [PromptFrame(self.workspace.picture(p.image), p.time_s) for p in sample.visual_prompts]
         played = asyncio.run(rollout(policy, sample, self.video, prompts, RolloutSettings()))
-        if sample.answer == NOT_GIVEN or not played.answer or needs_judge(played.answer, sample):
+        if not sample.answer or not played.answer or needs_judge(played.answer, sample):
             return played
         return played.model_copy(update={"correct": grade_by_rule(played.answer, sample)})
 

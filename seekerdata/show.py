@@ -19,7 +19,7 @@ from seekerdata.dataset import CONFIGS, pictures, shown
 from seekerdata.dataset_row import asked
 from seekerdata.drawn_mark import prompt_frame
 from seekerdata.errors import ItemError, SeekerError
-from seekerdata.exhibit import Exhibit, looker
+from seekerdata.exhibit import NOT_PLAYED, Exhibit, looker
 from seekerdata.ledger import Ledger
 from seekerdata.page import LeftOut, write_page
 from seekerdata.reward import accuracy_by_rule, answer_of
@@ -109,13 +109,13 @@ def _row_exhibit(
     options: dict[str, tuple[str, ...]],
     look: Callable[[Image], PIL.Image.Image] | None,
 ) -> Exhibit:
-    """A row as an item: an `sft` row with its conversation, any other as a question that is not played."""
+    """A row as an item: an `sft` row with its conversation, an `rl` row with its opening, a `qa` row as asked."""
     sample, turns = asked(row), dataset_row.turns(row)
     groups = {"configuration": config}
     marks = (dataset_row.mark(row),) if row["shape"] else ()
     told: dict[str, Any] = {"visual_prompts": marks, "provenance": row["provenance"] or {}}
     told["video"] = sample.video.model_copy(update={"origin": row["video_origin"], "licence": row["video_licence"]})
-    trajectory = None
+    trajectory, state = None, ""
     if config == "sft":
         told["options"] = options.get(sample.id, ())
         judged = told["provenance"].get("solve", {}).get("judge", {}).get("score") == 1.0
@@ -125,10 +125,15 @@ def _row_exhibit(
         trajectory = Trajectory(sample_id=sample.id, policy=row["policy"], kind=row["kind"], turns=turns, **said)
     elif config == "rl":
         groups["pass rate"] = "" if row["pass_rate"] is None else f"{row['pass_rate']:.2g}"
+        trajectory, state = (
+            Trajectory(sample_id=sample.id, policy="", turns=turns, stop=StopReason.NO_ANSWER),
+            NOT_PLAYED,
+        )
     else:
         told["text_question"] = row["text_question"]
     sample = sample.model_copy(update=told)
-    return Exhibit(sample, trajectory, picture=look, marked=row["image"], raw=row["raw_image"], groups=groups)
+    frames = {"picture": look, "marked": row["image"], "raw": row["raw_image"]}
+    return Exhibit(sample, trajectory, state=state, groups=groups, **frames)
 
 
 def _marked(row: dict[str, Any], root: Path) -> dict[str, Any]:

@@ -134,7 +134,8 @@ def test_rows_are_added_and_a_bad_one_is_not(served: Told) -> None:
 def test_a_model_plays_the_question(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_API_KEY", "sk-local-0123456789")
     look = Said("<think>Where?</think>", (Called("view_visual_prompt", {"frame_path": "prompt_1"}),))
-    with ChatServer(in_turn(look, Said("<answer>To the right.</answer>"))) as server:
+    replies = (look, Said("<answer>To the right.</answer>"), Said("<think>a</think><answer>Down.</answer>"))
+    with ChatServer(in_turn(*replies)) as server:
         monkeypatch.setenv("LOCAL_BASE_URL", server.url)
         with marking(place / "videos" / "clip.mp4", ask="openai-api/local/any") as told:
             status, said, _ = ask(told, "ask", ASKED)
@@ -142,7 +143,10 @@ def test_a_model_plays_the_question(place: Path, monkeypatch: pytest.MonkeyPatch
             assert (status, facts["answer"], facts["correct"]) == (200, "To the right.", True)
             _, page, headers = ask(told, facts["page"])
             assert b"Where?" in page and headers["Content-Security-Policy"].startswith("sandbox allow-scripts;")
-            assert ask(told, "answer?number=2")[0] == 422
+            assert b"right answer" in page and ask(told, "answer?number=2")[0] == 422
+            facts = json.loads(ask(told, "ask", {**ASKED, "answer": ""})[1])
+            page = ask(told, facts["page"])[1]
+            assert facts["correct"] is None and b"Down." in page and b"right answer" not in page
     pictures = [len(request.images) for request in server.requests]
     assert pictures[1] == pictures[0] + 1
 
