@@ -171,15 +171,18 @@ def _one(number: int, raw: Any, kind: ImportFormat, workspace: Workspace) -> _Ma
         told = retell(recorded, name, kind, workspace)
         item = Item(sample=told.sample, trajectory=told.trajectory)
         row = sft_row(item, workspace, "reference" if recorded.video else "embedded", files(recorded))
+        digest([name, row["question"], row["messages"]])
         return _Made(name, row, noted=(*recorded.lost, *(EARLY,) * bool(told.early)))
     except ItemError as fault:
         return _Made(name, None, fault)
+    except UnicodeEncodeError:  # legal JSON, but no text that can be written
+        return _Made(name, None, ItemError("bad_text", "holds half a surrogate pair"))
 
 
 def _write(rows: Iterator[_Made], kind: ImportFormat, name: str, part: Path) -> Imported:
     """Rows as they are made, those left out beside them, then the card and the manifest."""
     codes, noted = Counter[str](), Counter[str]()
-    with (part / LEFT_OUT).open("w", encoding="utf-8") as left_out:
+    with (part / LEFT_OUT).open("w", encoding="utf-8", errors="backslashreplace") as left_out:
 
         def kept() -> Iterator[dict[str, Any]]:
             for made in rows:

@@ -6,6 +6,7 @@ Ends with the ImportFormat contract, which every file of `seekerdata/imports/` f
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
@@ -79,9 +80,10 @@ class Media:
         """Raises ItemError: nothing lies there."""
         parts = PurePosixPath(place.removeprefix("file://").replace("\\", "/")).parts
         parts = tuple(part for part in parts if part not in ("/", "..", "."))
-        for start in range(len(parts)):
-            if (path := self.folder.joinpath(*parts[start:])).is_file():
-                return path
+        for path in (self.folder.joinpath(*parts[start:]) for start in range(len(parts))):
+            with suppress(OSError, ValueError):  # no name that this system knows: too long, or with a zero in it
+                if path.is_file():
+                    return path
         raise ItemError("missing", f"{self.folder}: holds no {shown(place)}")
 
     def picture(self, place: Any) -> PIL.Image.Image:
@@ -118,7 +120,13 @@ def messages(raw: Mapping[str, Any]) -> list[Message]:
     given = raw.get("messages")
     if not isinstance(given, list) or not all(isinstance(turn, dict) for turn in given):
         raise ItemError("bad_turns", f"messages is {shown(given)}, must be a list of turns")
-    images = iter([_place(image) for image in raw.get("images") or ()])
+    listed = raw.get("images") or []
+    if not isinstance(listed, list):
+        raise ItemError("bad_block", f"images is {shown(listed)}, must be a list of places")
+    places = [_place(image) for image in listed]
+    if None in places:
+        raise ItemError("bad_block", f"picture {places.index(None) + 1} of {len(places)} has no place")
+    images = iter(places)
     told = [Message(str(turn.get("role")), list(_pieces(turn, images))) for turn in given]
     if spare := len(list(images)):
         raise ItemError("placeholders", f"{spare} pictures more than {PLACEHOLDER}")
@@ -177,13 +185,13 @@ def _next(images: Iterator[Any]) -> Any:
 
 def _place(value: Any) -> Any:
     """Where a picture or video lies, or its bytes; None if the block does not say."""
-    if isinstance(value, str):
+    for _ in range(3):  # a block, what it holds, a place
+        if not isinstance(value, dict):
+            break
+        inside = value.get("bytes")
+        value = inside if isinstance(inside, bytes) else next((value[k] for k in _KEYS if value.get(k)), None)
+    if value is None or isinstance(value, str | bytes):
         return value
-    if isinstance(value, dict):
-        if isinstance(value.get("bytes"), bytes):
-            return value["bytes"]
-        found = next((value[key] for key in _KEYS if value.get(key)), None)
-        return _place(found) if found is not None else None
     raise ItemError("bad_block", f"{shown(value)} is no place of a picture or video")
 
 

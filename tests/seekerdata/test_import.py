@@ -216,3 +216,25 @@ def test_lines_and_pictures_inside_rows(zoomed: Path, tmp_path: Path) -> None:
     )
     done = import_rows(tmp_path / "rows.jsonl", "videozoomer", zoomed / "media", tmp_path / "lines", silent)
     assert (done.rows, done.left_out) == (1, {"bad_row": 1})
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"images": 0.5}, "bad_block"),
+        ({"images": [{"url": {"url": {"url": {"url": "0.png"}}}}] * 3}, "bad_block"),
+        ({"images": [{}] * 3}, "bad_block"),
+        ({"images": ["9" * 400] * 3}, "missing"),
+        ({"images": ["row/0\0.png"] * 3}, "missing"),
+        ({"images": ["../../../etc/passwd"] * 3}, "missing"),
+        ({"images": ["data:image/png;base64,AAAA"] * 3}, "bad_picture"),
+        ({"messages": [{"role": "user", "content": [{"type": "audio"}]}] * 2}, "bad_block"),
+        ({"messages": [None]}, "bad_turns"),
+        ({"id": "\ud800"}, "bad_text"),
+    ],
+)
+def test_a_hostile_row_is_a_row_with_a_reason(zoomed: Path, tmp_path: Path, changed: dict, code: str) -> None:
+    rows = [zoomer(SAYS_B, pictures=3), zoomer(SAYS_B, pictures=3, question="Another?") | changed]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    done = import_rows(tmp_path / "rows.json", "videozoomer", zoomed / "media", tmp_path / "out", silent)
+    assert (done.rows, done.left_out) == (1, {code: 1})
