@@ -126,7 +126,7 @@ def curve(history: Sequence[dict[str, Any]]) -> bytes:
 
     figure = Figure(figsize=(7.0, 4.4), dpi=130)
     axes = figure.subplots()
-    figure.subplots_adjust(left=0.11, right=0.9, top=0.97, bottom=0.19)
+    figure.subplots_adjust(left=0.15, right=0.91, top=0.97, bottom=0.19)
     for key, name, colour, style in (("loss", "loss", BLUE, "-"), ("eval_loss", "held-out loss", ORANGE, "o-")):
         steps, values = points(history, key)
         if steps:

@@ -1,5 +1,6 @@
 """Fixtures that several packages share: a small clip, a sample about it, a run on the procedural world."""
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,12 @@ from clips import make_clip
 from seekerdata.observation import PromptFrame
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.video import Video
+
+
+def pytest_collection_finish() -> None:
+    """What libraries and tests have loaded stays to the end: no later collection of garbage walks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
