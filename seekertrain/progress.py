@@ -112,10 +112,10 @@ class Curve(TrainerCallback):
             return
         lines = (json.dumps(entry) + "\n" for entry in state.log_history)
         write_atomically(self.out / "log.jsonl", (line.encode() for line in lines))
-        shown = [entry for entry in state.log_history if "train_runtime" not in entry]  # without the sum at the end
-        if len(shown) != self._entries:
-            write_atomically(self.out / self.picture, self.drawn(shown))
-            self._entries = len(shown)
+        entries = sum("train_loss" not in entry for entry in state.log_history)  # the sum at the end is not drawn
+        if entries != self._entries:
+            write_atomically(self.out / self.picture, self.drawn(state.log_history))
+            self._entries = entries
 
 
 def curve(history: Sequence[dict[str, Any]]) -> bytes:

@@ -208,7 +208,7 @@ def killed_build(rows_done: int, recipe_file: Path, out: Path) -> None:
 
 @pytest.fixture(scope="module")
 def processes() -> Any:
-    """Makes processes that have the libraries loaded already: each is a copy of one, not of this one and its threads."""
+    """Makes processes that have the libraries loaded already: copies of one that does nothing else."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["seekerdata.cli", "seekerdata.build", "seekerdata.world", "av", "cv2", "datasets"])
     return context
