@@ -87,13 +87,14 @@ def test_a_picture_is_drawn_once_for_what_is_new(tmp_path: Path) -> None:
         drawn.append(len(history))
         return curve(history)
 
-    state = TrainerState(is_world_process_zero=True, log_history=[{"step": 1, "loss": 2.0, "train_runtime": 1.0}])
+    logged = [{"step": step, "loss": 4.0 / step, "train_runtime": 1.0 * step} for step in (1, 2)]
+    state = TrainerState(is_world_process_zero=True, log_history=logged)
     shown = Curve(tmp_path, drawn=draw)
     shown.on_evaluate(None, state, None)
     shown.on_save(None, state, None)
-    assert drawn == [1] and shows(opened((tmp_path / "loss.png").read_bytes()), BLUE)
-    state.log_history.append({"step": 2, "loss": 1.0, "train_runtime": 2.0})
+    assert drawn == [2] and shows(opened((tmp_path / "loss.png").read_bytes()), BLUE)
+    state.log_history.append({"step": 3, "loss": 1.0, "train_runtime": 3.0})
     shown.on_save(None, state, None)
-    state.log_history.append({"step": 2, "train_loss": 1.5, "train_runtime": 3.0})
+    state.log_history.append({"step": 3, "train_loss": 2.3, "train_runtime": 3.0})
     shown.on_train_end(None, state, None)
-    assert drawn == [1, 2] and len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
+    assert drawn == [2, 3] and len((tmp_path / "log.jsonl").read_text().splitlines()) == 4
