@@ -83,6 +83,7 @@ SHOWN = {
 
 class Curve(TrainerCallback):
     """Writes `log.jsonl` and a picture of it into a run's folder at every save, measurement and play, and at the end.
+    Of several at one step only the first draws: the picture would be the same, and training waits for it.
 
     Args:
         out: the run's folder.
@@ -94,6 +95,7 @@ class Curve(TrainerCallback):
         self, out: Path, picture: str = "loss.png", drawn: Callable[[Sequence[dict[str, Any]]], bytes] | None = None
     ) -> None:
         self.out, self.picture, self.drawn = out, picture, drawn or curve
+        self._entries: int | None = None
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.write(state)
@@ -110,7 +112,10 @@ class Curve(TrainerCallback):
             return
         lines = (json.dumps(entry) + "\n" for entry in state.log_history)
         write_atomically(self.out / "log.jsonl", (line.encode() for line in lines))
-        write_atomically(self.out / self.picture, self.drawn(state.log_history))
+        entries = sum("train_loss" not in entry for entry in state.log_history)  # the sum at the end is not drawn
+        if entries != self._entries:
+            write_atomically(self.out / self.picture, self.drawn(state.log_history))
+            self._entries = entries
 
 
 def curve(history: Sequence[dict[str, Any]]) -> bytes:
@@ -119,8 +124,9 @@ def curve(history: Sequence[dict[str, Any]]) -> bytes:
 
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.0, 4.2), dpi=130)
+    figure = Figure(figsize=(7.0, 4.4), dpi=130)
     axes = figure.subplots()
+    figure.subplots_adjust(left=0.15, right=0.91, top=0.97, bottom=0.19)
     for key, name, colour, style in (("loss", "loss", BLUE, "-"), ("eval_loss", "held-out loss", ORANGE, "o-")):
         steps, values = points(history, key)
         if steps:
@@ -135,9 +141,9 @@ def curve(history: Sequence[dict[str, Any]]) -> bytes:
         right.plot(steps, values, "s--", color=GREEN, label="held-out plays that are right", markersize=4)
         right.set_ylim(0, 1.03)
         right.set_ylabel("share of plays")
-    figure.legend(loc="lower center", bbox_to_anchor=(0.5, -0.04), ncols=3, frameon=False, fontsize=8)
+    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     data = io.BytesIO()
-    figure.savefig(data, format="png", bbox_inches="tight", metadata={"Software": None})
+    figure.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()
 
 

@@ -62,8 +62,10 @@ def rl_curves(history: Sequence[dict[str, Any]]) -> bytes:
     history = [_with_share(entry) for entry in history]
     panels = [panel for panel in (_rewards(history), *PANELS) if any(points(history, key)[0] for key in panel.curves)]
     rows = max(1, (len(panels) + 1) // 2)
-    figure = Figure(figsize=(10.0, 2.7 * rows), dpi=130, layout="constrained")
+    height = 2.7 * rows
+    figure = Figure(figsize=(10.0, height), dpi=130)
     places = figure.subplots(rows, 2, squeeze=False, sharex=True).flatten()
+    figure.subplots_adjust(left=0.05, right=0.99, top=1 - 0.3 / height, bottom=0.45 / height, wspace=0.13, hspace=0.3)
     for axes, panel in zip(places, panels, strict=False):
         _draw(axes, panel, history)
     for axes in places[len(panels) :]:

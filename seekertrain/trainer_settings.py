@@ -8,9 +8,10 @@ import typing
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from seekerdata.errors import SeekerError
 from seekerdata.plugin import PluginSettingsError
@@ -79,15 +80,22 @@ def checked(kind: type, values: Mapping[str, Any], ours: Mapping[str, str]) -> d
     """
     if taken := sorted(ours.keys() & values.keys()):
         raise ValueError("; ".join(f"{key} is not for a recipe to set here: {ours[key]}" for key in taken))
+    model = _form(kind, frozenset(ours))
+    try:
+        read = model.model_validate(dict(values))
+    except ValidationError as error:
+        raise PluginSettingsError(error, list(model.model_fields)) from None
+    return {name: getattr(read, name) for name in values}
+
+
+@cache
+def _form(kind: type, ours: frozenset[str]) -> type[BaseModel]:
+    """A model with the fields of a dataclass that are not ours; TRL's have over a hundred, so it is made once."""
     hints = typing.get_type_hints(kind)
     names = [f.name for f in dataclasses.fields(kind) if f.init and f.name not in ours]
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
     fields: dict[str, Any] = {name: (hints[name], None) for name in names}
-    model = create_model(kind.__name__, __config__=config, **fields)
-    try:
-        return {name: getattr(model.model_validate(dict(values)), name) for name in values}
-    except ValidationError as error:
-        raise PluginSettingsError(error, names) from None
+    return create_model(kind.__name__, __config__=config, **fields)
 
 
 def build(kind: type, where: str, values: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ Looked at before a run begins, so that another TRL is one line and no error in t
 import dis
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 
 from seekerdata.errors import SeekerError
@@ -65,12 +66,14 @@ def differing(kind: type, methods: Methods, attributes: Sequence[str]) -> Iterat
         found = tuple(inspect.signature(method).parameters)[1:]
         if found != wanted:
             yield f"{kind.__name__}.{name} takes {', '.join(found) or 'nothing'}"
-    known = set(attributes_of(kind))
+    known = attributes_of(kind)
     yield from (f"{kind.__name__} has no {name}" for name in attributes if name not in known)
 
 
-def attributes_of(kind: type) -> Iterator[str]:
-    """What the methods of a class set."""
-    for method in vars(kind).values():
-        if code := getattr(inspect.unwrap(method), "__code__", None) if callable(method) else None:
-            yield from (step.argval for step in dis.get_instructions(code) if step.opname == "STORE_ATTR")
+@cache
+def attributes_of(kind: type) -> frozenset[str]:
+    """What the methods of a class set; every line of their code is read, so it is looked up once."""
+    methods = (inspect.unwrap(method) for method in vars(kind).values() if callable(method))
+    codes = [method.__code__ for method in methods if hasattr(method, "__code__")]
+    steps = (step for code in codes for step in dis.get_instructions(code))
+    return frozenset(step.argval for step in steps if step.opname == "STORE_ATTR")

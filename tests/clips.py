@@ -27,9 +27,9 @@ def make_clip(path: Path, seconds: float = 2, fps: int = 10, size: tuple[int, in
 def make_scene(path: Path, seed: int, seconds: float = 6, fps: int = 10, size: tuple[int, int] = (128, 96)) -> Path:
     """Write an mp4 of a scene of its own for each seed: a sky, a ground and discs that drift."""
     rng = np.random.default_rng(seed)
-    sky, ground, horizon = rng.integers(0, 256, 3), rng.integers(0, 256, 3), rng.uniform(0.2, 0.8)
+    sky, ground, horizon = _colour(rng), _colour(rng), rng.uniform(0.2, 0.8)
     discs = [(rng.uniform(0, 1, 2), rng.uniform(-0.08, 0.08, 2), rng.uniform(0.05, 0.3)) for _ in range(5)]
-    colours = rng.integers(0, 256, (5, 3))
+    colours = _colour(rng, (5, 3))
     width, height = size
     y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None]
 
@@ -38,7 +38,7 @@ def make_scene(path: Path, seed: int, seconds: float = 6, fps: int = 10, size: t
         for (middle, speed, radius), colour in zip(discs, colours, strict=True):
             at = middle + speed * time_s
             rgb = np.where(((x - at[0]) ** 2 + (y - at[1]) ** 2 < radius**2)[..., None], colour, rgb)
-        return rgb.astype(np.uint8)
+        return rgb
 
     return _write(path, (picture(n / fps) for n in range(round(seconds * fps))), fps, size)
 
@@ -53,6 +53,10 @@ def make_target(path: Path, box: Sequence[float], size: tuple[int, int], seconds
         return np.where(inside[..., None], (120, 70, 30), (60, 140, 70)).astype(np.uint8)
 
     return _write(path, (picture(n) for n in range(round(seconds * fps))), fps, size)
+
+
+def _colour(rng: np.random.Generator, shape: int | tuple[int, int] = 3) -> np.ndarray:
+    return rng.integers(0, 256, shape).astype(np.uint8)
 
 
 def copy_of(

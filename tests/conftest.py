@@ -1,5 +1,6 @@
 """Fixtures that several packages share: a small clip, a sample about it, a run on the procedural world."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,12 @@ from servers.small_hub import TOKEN, SmallHub
 from seekerdata.observation import PromptFrame
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.video import Video
+
+
+def pytest_collection_finish() -> None:
+    """What libraries and tests have loaded stays to the end: no later collection of garbage walks through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

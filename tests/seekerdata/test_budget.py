@@ -103,14 +103,14 @@ def test_failed_calls_repairs_and_plays_count(tmp_path: Path) -> None:
 
 def test_several_processes_keep_all_they_paid_for(tmp_path: Path) -> None:
     with ChatServer(in_turn(GOOD)) as server:
-        source = {"use": "world", "level": 1, "videos": 14, "questions_per_video": 1}
+        source = {"use": "world", "level": 1, "videos": 6, "questions_per_video": 1}
         with pytest.raises(SeekerError, match="the budget is spent at filter"):
             run(tmp_path, server.url, {"max_calls": 1}, source=source, engine={"workers": 2})
         paid = len(server.requests)
         assert paid == 1, "an item whose cost is not known goes alone"
         assert spent(tmp_path)[0].calls == paid
         run(tmp_path, server.url, {}, source=source)
-        assert len(server.requests) == 14, "nothing is paid twice"
+        assert len(server.requests) == 6, "nothing is paid twice"
 
 
 def test_items_under_way_are_expected_to_cost_what_those_before_them_did(tmp_path: Path) -> None:
@@ -121,11 +121,11 @@ def test_items_under_way_are_expected_to_cost_what_those_before_them_did(tmp_pat
 
     with ChatServer(script) as server:
         model = {"model": NAME, "base_url": server.url, "concurrency": 8}
-        source = {"use": "world", "level": 1, "videos": 30, "questions_per_video": 1}
+        source = {"use": "world", "level": 1, "videos": 16, "questions_per_video": 1}
         solve = {"by": {"use": "model", "model": model}, "rollout": {"max_rounds": 2}}
-        with pytest.raises(SeekerError, match="60 calls of max_calls 60"):
-            run(tmp_path, server.url, {"max_calls": 60}, source=source, filter="rules", solve=solve)
-        assert len(server.requests) == 60 == spent(tmp_path)[0].calls
+        with pytest.raises(SeekerError, match="36 calls of max_calls 36"):
+            run(tmp_path, server.url, {"max_calls": 36}, source=source, filter="rules", solve=solve)
+        assert len(server.requests) == 36 == spent(tmp_path)[0].calls
 
 
 def test_ranks_add_up(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The build: stage files that tell every item's fate, resume after a kill, ranks, locks, a full disk."""
 
 import hashlib
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -188,23 +190,28 @@ def test_until_stops_early_and_ranks_can_go_on(data: Path, tmp_path: Path) -> No
     assert made(build(recipe(data, tmp_path / "out"), rank=0, world=1))["source"] == 0
 
 
-KILL_AFTER = """
-import os, signal, sys
-from pathlib import Path
-from seekerdata import ledger
-left = int(sys.argv[1])
-add = ledger.Ledger.add
-def counting(self, row):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    add(self, row)
-ledger.Ledger.add = counting
-sys.argv = ["seekerdata", "build", sys.argv[2], "--out", sys.argv[3], "--json"]
-from seekerdata.cli import app
-app()
-"""
+def killed_build(rows_done: int, recipe_file: Path, out: Path) -> None:
+    """The command in a process that is killed instead of noting one row more."""
+    from seekerdata.cli import app
+    from seekerdata.ledger import Ledger, Row
+
+    left, add = itertools.count(rows_done, -1), Ledger.add
+
+    def counting(ledger: Ledger, row: Row) -> None:
+        if next(left) == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        add(ledger, row)
+
+    Ledger.add = counting  # type: ignore[method-assign]
+    app(["build", str(recipe_file), "--out", str(out), "--json"])
+
+
+@pytest.fixture(scope="module")
+def processes() -> Any:
+    """Makes processes that have the libraries loaded already: copies of one that does nothing else."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["seekerdata.cli", "seekerdata.build", "seekerdata.world", "av", "cv2", "datasets"])
+    return context
 
 
 @pytest.fixture
@@ -216,11 +223,12 @@ def recipe_file(data: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("rows_done", [0, 3, 17, 40, 55])
 def test_a_kill_loses_at_most_the_item_under_way(
-    whole: dict[str, str], data: Path, tmp_path: Path, recipe_file: Path, rows_done: int
+    whole: dict[str, str], data: Path, tmp_path: Path, recipe_file: Path, processes: Any, rows_done: int
 ) -> None:
-    command = [sys.executable, "-c", KILL_AFTER, str(rows_done), str(recipe_file), str(tmp_path / "out")]
-    killed = subprocess.run(command, capture_output=True, cwd=ROOT, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = processes.Process(target=killed_build, args=(rows_done, recipe_file, tmp_path / "out"))
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     report = build(recipe(data, tmp_path / "out"))
     assert sum(made(report).values()) == 8 * len(STAGES) - rows_done
     assert contents(tmp_path / "out") == whole

@@ -136,6 +136,7 @@ def test_nothing_is_lost_and_nothing_paid_twice(
     count: int, workers: int, kills: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOCAL_API_KEY", KEY)
+    monkeypatch.setattr("seekerdata.patience.FIRST_S", 0.05)
     known = rows(count)
     annotator = Annotator(known)
     faults = Faults(annotator)

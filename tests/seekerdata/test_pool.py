@@ -87,13 +87,13 @@ def test_a_worker_that_is_killed_is_said_and_loses_nothing_that_was_finished() -
 
 @pytest.mark.parametrize(
     ("models", "loads_weights", "processes"),
-    [([], False, 3), ([], True, 1), (["hf/org/model"], False, 1), (["openai-api/local/any"], False, 3)],
+    [([], False, 2), ([], True, 1), (["hf/org/model"], False, 1), (["openai-api/local/any"], False, 2)],
 )
 def test_weights_are_loaded_by_one_process_of_a_run(
     models: list[str], loads_weights: bool, processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "work", whose)
     settings = [ModelSettings(model=model, concurrency=6) for model in models]
-    with engine.Local(3) as local:
+    with engine.Local(2) as local:
         pids = {pid for _, pid in local.run(range(1, 61), settings, loads_weights)}  # type: ignore[arg-type, misc]
     assert len(pids) == processes

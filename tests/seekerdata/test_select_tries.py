@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,7 @@ def test_changed_thresholds_replay_nothing(tmp_path: Path) -> None:
         report = build(recipe(tmp_path / "out", **change))
         told = set(PLAYED)
         PLAYED.clear()
+        shutil.copytree(tmp_path / "out" / "videos", tmp_path / f"fresh{n}" / "videos")
         build(recipe(tmp_path / f"fresh{n}", **change))
         assert outcome(tmp_path / "out") == outcome(tmp_path / f"fresh{n}")
         assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / f"fresh{n}")

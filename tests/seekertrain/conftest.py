@@ -143,7 +143,7 @@ def rl_recipe(run: Path, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -
     from seekertrain.rl import RlRecipe
 
     trainer = {"max_steps": 2, "num_generations": 2, "per_device_train_batch_size": 2, "max_completion_length": 30}
-    trainer |= {"logging_steps": 1, "save_steps": 1, "use_cpu": True, "gradient_checkpointing": False}
+    trainer |= {"logging_steps": 1, "save_steps": 2, "use_cpu": True, "gradient_checkpointing": False}
     values = {"name": "small", "model": str(tiny), "data": str(run / "dataset"), "play": {"overview_fps": 0.2}}
 
     def make(out: Path, *changes: str) -> RlRecipe:

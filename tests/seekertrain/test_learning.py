@@ -1,4 +1,5 @@
 """The smallest proof that training teaches a model to look: from random weights to free plays, in seconds on one core.
+The model is the tiny one with two layers: it learns as surely as with four, in half the time.
 
 Which side the mark is on is in the marked frame alone, so a model that does not look is right half of the time.
 """
@@ -36,6 +37,7 @@ from seekertrain.plays import Plays
 from seekertrain.processor import load_processor
 from seekertrain.rows import Data, questions
 from seekertrain.sft import Rollouts
+from seekertrain.tiny import LANGUAGE, init_tiny
 from tests.clips import make_clip
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
@@ -118,17 +120,27 @@ class Learnt(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def learnt(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with two layers, not trained."""
+    folder = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LANGUAGE, "num_hidden_layers", 2)
+        init_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learnt(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
     from transformers import AutoModelForImageTextToText
 
     clip = make_clip(tmp_path_factory.mktemp("learnt") / "videos" / "clip.mp4", size=(56, 56))
     rows = [marked_row(n, clip) for n in range(192 + 64)]
     taught = [trajectory_row(row, clip) for row in rows[:192]]
-    processor = load_processor(str(tiny))
-    model = AutoModelForImageTextToText.from_pretrained(tiny).train()
+    processor = load_processor(str(small))
+    model = AutoModelForImageTextToText.from_pretrained(small).train()
     encoder = Encoder(processor)
-    fit(model, encoder, [look for row in taught for look in looks(row)], steps=64, size=16)
-    fit(model, encoder, taught, steps=32, size=8)
+    fit(model, encoder, [look for row in taught for look in looks(row)], steps=64, size=8)
+    fit(model, encoder, taught, steps=24, size=6)
     return Learnt(model, processor, rows[192:], clip.parent.parent)
 
 

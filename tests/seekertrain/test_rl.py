@@ -17,7 +17,7 @@ from seekertrain.sft import carry_out
 ROOT = Path(__file__).parent.parent.parent
 RECIPES = sorted((ROOT / "recipes" / "rl").glob("*.yaml"))
 
-TRAINED = ("trainer.beta=0.01", "trainer.per_device_train_batch_size=4")
+TRAINED = ("trainer.beta=0.01", "trainer.per_device_train_batch_size=4", "trainer.save_steps=1")
 Make = Callable[..., RlRecipe]
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import PIL.Image
 from transformers import TrainerState
 
-from seekertrain.progress import Curve, points
+from seekertrain.progress import BLUE, Curve, curve, points
 from seekertrain.rl_curves import COLOURS, rl_curves
 
 
@@ -76,3 +77,24 @@ def test_the_picture_is_written_at_saves_beside_the_log(tmp_path: Path) -> None:
     Curve(tmp_path, "curves.png", rl_curves).on_save(None, state, None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "log.jsonl"]
     assert opened((tmp_path / "curves.png").read_bytes()).size
+
+
+def test_a_picture_is_drawn_once_for_what_is_new(tmp_path: Path) -> None:
+    """As Trainer logs: the time so far in every entry, the mean loss in the last."""
+    drawn: list[int] = []
+
+    def draw(history: Sequence[dict[str, Any]]) -> bytes:
+        drawn.append(len(history))
+        return curve(history)
+
+    logged = [{"step": step, "loss": 4.0 / step, "train_runtime": 1.0 * step} for step in (1, 2)]
+    state = TrainerState(is_world_process_zero=True, log_history=logged)
+    shown = Curve(tmp_path, drawn=draw)
+    shown.on_evaluate(None, state, None)
+    shown.on_save(None, state, None)
+    assert drawn == [2] and shows(opened((tmp_path / "loss.png").read_bytes()), BLUE)
+    state.log_history.append({"step": 3, "loss": 1.0, "train_runtime": 3.0})
+    shown.on_save(None, state, None)
+    state.log_history.append({"step": 3, "train_loss": 2.3, "train_runtime": 3.0})
+    shown.on_train_end(None, state, None)
+    assert drawn == [2, 3] and len((tmp_path / "log.jsonl").read_text().splitlines()) == 4
