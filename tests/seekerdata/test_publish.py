@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 from click.testing import Result
 from servers.loopback import Dropped, Refused, Stalled
-from servers.small_hub import TOKEN, Cut, Flipped, Lost, Meanwhile, Repo, SmallHub
+from servers.small_hub import TOKEN, Cut, Flipped, Lost, Meanwhile, Repo, Slow, SmallHub
 from typer.testing import CliRunner
 
 from seekerdata.cli import app
@@ -176,9 +176,18 @@ FAULTS = {
     "put cut": ("put", Cut(500)),
     "get cut": ("get", None, Cut(500)),
     "head 503": ("head", Refused(503)),
+    "commit slow": ("commit", Slow(0.3)),
+    "get slower than one waits": ("get", None, Slow(0.6)),
 }
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download is waited for no longer than this."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_all_bad_moments_of_one_push_are_survived(hub: SmallHub, run: Path) -> None:
     hub.go_wrong("create", Lost())
     hub.go_wrong("info", None, Refused(429, retry_after="1"))
@@ -187,7 +196,7 @@ def test_all_bad_moments_of_one_push_are_survived(hub: SmallHub, run: Path) -> N
     hub.go_wrong("batch", Refused(429, retry_after="1"))
     hub.go_wrong("put", Cut(500), Refused(503))
     hub.go_wrong("commit", Refused(409), Refused(429, retry_after="1"), Refused(503), Dropped(), Lost())
-    hub.go_wrong("get", Cut(500))
+    hub.go_wrong("get", Cut(500), Slow(0.6))
     hub.go_wrong("head", Refused(503))
     hub.go_wrong("tag", Lost())
     done = seekerdata("push", run / "dataset", REPO, "--tag", "v1.0.0")
@@ -200,6 +209,7 @@ def test_all_bad_moments_of_one_push_are_survived(hub: SmallHub, run: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_bad_moment_of_the_hub_is_survived(hub: SmallHub, run: Path, name: str) -> None:
     call, *faults = FAULTS[name]
@@ -207,7 +217,8 @@ def test_a_bad_moment_of_the_hub_is_survived(hub: SmallHub, run: Path, name: str
     assert pushed(run / "dataset", REPO, "--tag", "v1.0.0")["tag"] == "v1.0.0"
     repo = hub.repos[REPO]
     assert repo.titles == ["initial commit", "v1.0.0"] and repo.tags == {"v1.0.0": repo.head}
-    assert hub.calls[call] > len(faults) - (name.endswith("lost")), "it went wrong, and was asked again or looked for"
+    once = name.endswith("lost") or name == "commit slow"
+    assert hub.calls[call] > len(faults) - once, "it went wrong, and was asked again or looked for"
 
 
 def test_somebody_elses_commit_is_not_written_over(hub: SmallHub, dataset: Path) -> None:

@@ -45,7 +45,14 @@ class Meanwhile:
     act: Callable[[], object]
 
 
-Fault = Refused | Dropped | Stalled | Cut | Lost | Flipped | Meanwhile
+@dataclass(frozen=True)
+class Slow:
+    """The call is answered after so long."""
+
+    seconds: float
+
+
+Fault = Refused | Dropped | Stalled | Cut | Lost | Flipped | Meanwhile | Slow
 
 
 @dataclass
@@ -163,6 +170,8 @@ class _Call(Handler):
             return
         if isinstance(fault, Meanwhile):
             fault.act()
+        if isinstance(fault, Slow):
+            self.loopback.closing.wait(fault.seconds)
         if (data := self.data()) is not None:
             self._lost = isinstance(fault, Lost)
             self._dispatch(call, known, data, fault)
