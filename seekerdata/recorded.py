@@ -152,6 +152,17 @@ def asked(text: str) -> tuple[str, tuple[str, ...]]:
     return question, without_letters(lines)
 
 
+def ended(replies: Sequence[Reply]) -> tuple[Reply, ...]:
+    """The replies of a conversation that came to its end: all call a tool but the last.
+
+    Raises:
+        ItemError: bad_turns.
+    """
+    if any(not reply.tool_calls for reply in replies[:-1]) or replies[-1].tool_calls:
+        raise ItemError("bad_turns", "a turn before the last calls nothing, or the last one does")
+    return tuple(replies)
+
+
 def _pieces(turn: Mapping[str, Any], images: Iterator[Any]) -> Iterator[Piece]:
     """Words and media in order. Where blocks stand for the media, and in the model's own words, a placeholder is a word
     like any other."""

@@ -141,7 +141,8 @@ def curve(history: Sequence[dict[str, Any]]) -> bytes:
         right.plot(steps, values, "s--", color=GREEN, label="held-out plays that are right", markersize=4)
         right.set_ylim(0, 1.03)
         right.set_ylabel("share of plays")
-    figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
+    if any(drawn.lines for drawn in figure.axes):
+        figure.legend(loc="lower center", ncols=3, frameon=False, fontsize=8)
     data = io.BytesIO()
     figure.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()

@@ -10,7 +10,7 @@ from typing import Any
 
 from seekerdata.dialect import read_calls
 from seekerdata.errors import ItemError
-from seekerdata.recorded import ImportFormat, Media, Message, Recorded, asked, messages
+from seekerdata.recorded import ImportFormat, Media, Message, Recorded, asked, ended, messages
 from seekerdata.rollout import Reply
 from seekerdata.tools import VIDEO
 from seekerdata.trajectory import ToolCall
@@ -36,13 +36,11 @@ class Longvt(ImportFormat):
         for message in rest[::2]:
             replies.append(_reply(message.text, calls))
             calls += len(replies[-1].tool_calls)
-        if any(not reply.tool_calls for reply in replies[:-1]) or replies[-1].tool_calls:
-            raise ItemError("bad_turns", "a turn before the last calls nothing, or the last one does")
         return Recorded(
             id=str(raw.get("id") or ""),
             question=question,
             options=options,
-            replies=tuple(replies),
+            replies=ended(replies),
             video=str(media.find(_video(first, words)).relative_to(media.folder)),
         )
 

@@ -16,7 +16,7 @@ import PIL.Image
 from seekerdata.errors import ItemError
 from seekerdata.instructions import LAST_LOOK
 from seekerdata.observation import Observation, stamped
-from seekerdata.recorded import ImportFormat, Media, Message, Recorded, asked, messages
+from seekerdata.recorded import ImportFormat, Media, Message, Recorded, asked, ended, messages
 from seekerdata.rollout import Reply
 from seekerdata.tools import VIDEO, refusal
 from seekerdata.trajectory import Text, ToolCall
@@ -50,13 +50,11 @@ class Videozoomer(ImportFormat):
         question, options = asked(words.rpartition(_EXAMPLES)[2])
         said, shown = rest[::2], rest[1::2]
         replies = [_reply(message.text, number) for number, message in enumerate(said, start=1)]
-        if any(not reply.tool_calls for reply in replies[:-1]) or replies[-1].tool_calls:
-            raise ItemError("bad_turns", "a turn before the last calls nothing, or the last one does")
         return Recorded(
             id=str(raw.get("id") or ""),
             question=question,
             options=options,
-            replies=tuple(_without_mended(replies)),
+            replies=ended(_without_mended(replies)),
             opening=opening,
             looks=tuple(_look(message, media) for message in shown),
             files=media.files,
