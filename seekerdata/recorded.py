@@ -18,8 +18,8 @@ from seekerdata.observation import Observation, picture_hash
 from seekerdata.plugin import Plugin
 from seekerdata.rollout import Reply
 from seekerdata.row import part_options, without_letters
+from seekerdata.transcript import PLACEHOLDER
 
-PLACEHOLDER = "<image>"
 _KEYS = ("image_url", "video_url", "image", "video", "url", "path")
 """Under which a block of a message, or what it holds, says where its picture or video lies."""
 

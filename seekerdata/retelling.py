@@ -17,7 +17,7 @@ from seekerdata.observation import picture_hash
 from seekerdata.recorded import ImportFormat, Recorded
 from seekerdata.rollout import Conversation, Policy, Reply, RolloutSettings, ending, read_reply, rollout
 from seekerdata.sample import Sample, Target, VideoRef
-from seekerdata.trace_check import Spoken, early_time, format_of, recovered, tool_errors
+from seekerdata.trace_check import early_time, format_of, recovered, spoken, tool_errors
 from seekerdata.trajectory import Image, StopReason, Trajectory, Turn
 from seekerdata.workspace import Workspace, encode_jpeg
 
@@ -66,7 +66,7 @@ def retell(recorded: Recorded, id: str, kind: ImportFormat, workspace: Workspace
     played = _played(recorded, sample, workspace) if recorded.video else _told(recorded, sample)
     if fault := format_of(played.turns):
         raise ItemError("bad_format", fault)
-    early = early_time(_spoken(played))
+    early = early_time(spoken(played))
     facts = {"form": kind.plugin_name()} | ({"early_time": early} if early else {})
     mended = any(turn.role == "assistant" and not turn.loss for turn in played.turns)
     how = {"policy": kind.plugin_name(), "kind": "recovery" if mended else "look" if calls else "direct"}
@@ -118,7 +118,3 @@ def _video(recorded: Recorded, kind: ImportFormat, workspace: Workspace) -> Vide
     last_s = max(image.time_s or 0.0 for images in (first, *others) for image in images)
     sha256 = hashlib.sha256("".join(image.sha256 for image in first).encode()).hexdigest()
     return VideoRef(path="", sha256=sha256, duration_s=last_s, size_wh=first[0].size_wh, fps=0.0, origin=kind.origin)
-
-
-def _spoken(played: Trajectory) -> list[Spoken]:
-    return [Spoken(t.role, t.text, [v for c in t.tool_calls for v in c.arguments.values()]) for t in played.turns]

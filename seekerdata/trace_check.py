@@ -28,11 +28,15 @@ def trace_fault(trajectory: Trajectory, max_tool_errors: int) -> str:
     `tool_errors`."""
     if fault := format_of(trajectory.turns):
         return f"bad_format: {fault}"
-    turns = (Spoken(t.role, t.text, [v for c in t.tool_calls for v in c.arguments.values()]) for t in trajectory.turns)
-    if fault := early_time(turns):
+    if fault := early_time(spoken(trajectory)):
         return f"early_time: {fault}"
     errors = tool_errors(trajectory)
     return f"tool_errors: {errors}, at most {max_tool_errors}" if errors > max_tool_errors else ""
+
+
+def spoken(trajectory: Trajectory) -> Iterable[Spoken]:
+    """The turns of a trajectory as far as they concern times."""
+    return (Spoken(t.role, t.text, [v for c in t.tool_calls for v in c.arguments.values()]) for t in trajectory.turns)
 
 
 def format_of(turns: Sequence[Turn]) -> str:

@@ -63,9 +63,12 @@ class Videozoomer(ImportFormat):
 
 
 def _reply(text: str, number: int) -> Reply:
-    """A turn; `\\boxed{}` around an answer is taken off."""
-    text = _BOXED.sub(r"\1", text)
+    """A turn; `\\boxed{}` around an answer is taken off. Raises ItemError: bad_turns, two calls in one."""
+    thought, end, rest = text.rpartition("</think>")
+    text = thought + end + _BOXED.sub(r"\1", rest)
     bodies = _CALL.findall(text)
+    if len(bodies) > 1:
+        raise ItemError("bad_turns", f"{len(bodies)} calls in a turn, of which the set carries out one")
     if not bodies:
         return Reply(text.strip())
     return Reply(_CALL.sub("", text).strip(), (_crop(bodies[0], f"call_{number}"),))

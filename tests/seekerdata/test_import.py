@@ -231,6 +231,7 @@ def test_lines_and_pictures_inside_rows(zoomed: Path, tmp_path: Path) -> None:
         ({"messages": [{"role": "user", "content": [{"type": "audio"}]}] * 2}, "bad_block"),
         ({"messages": [None]}, "bad_turns"),
         ({"id": "\ud800"}, "bad_text"),
+        (zoomer(2 * (ZOOM % ("a", 2, 4)), SHOWN % labelled(2.5), SAYS_B), "bad_turns"),
     ],
 )
 def test_a_hostile_row_is_a_row_with_a_reason(zoomed: Path, tmp_path: Path, changed: dict, code: str) -> None:
