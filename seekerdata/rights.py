@@ -72,7 +72,7 @@ def without_pictures(dataset: Dataset, folder: Path) -> tuple[dict[Shard, Path],
             continue
         target = folder / shard.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        _withhold(file, target)
+        withhold(file, target)
         shards[Shard(shard.path, sha256_of(target))] = target
     return shards, withheld
 
@@ -85,8 +85,8 @@ def columns(file: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _withhold(file: Path, target: Path) -> None:
-    """Write a shard without the pictures of forbidden rows."""
+def withhold(file: Path, target: Path) -> None:
+    """Write a shard to `target` without the pictures of forbidden rows."""
     import pyarrow
     import pyarrow.compute
     import pyarrow.parquet

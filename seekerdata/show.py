@@ -125,25 +125,24 @@ def _row_exhibit(
         trajectory = Trajectory(sample_id=sample.id, policy=row["policy"], kind=row["kind"], turns=turns, **said)
     elif config == "rl":
         groups["pass rate"] = "" if row["pass_rate"] is None else f"{row['pass_rate']:.2g}"
-        trajectory, state = (
-            Trajectory(sample_id=sample.id, policy="", turns=turns, stop=StopReason.NO_ANSWER),
-            NOT_PLAYED,
-        )
+        trajectory = Trajectory(sample_id=sample.id, policy="", turns=turns, stop=StopReason.NO_ANSWER)
+        state = NOT_PLAYED
     else:
         told["text_question"] = row["text_question"]
     sample = sample.model_copy(update=told)
     frames = {"picture": look, "marked": row["image"], "raw": row["raw_image"]}
-    return Exhibit(sample, trajectory, state=state, groups=groups, **frames)
+    return Exhibit(sample, trajectory, state=state, note=row.get("fault", ""), groups=groups, **frames)
 
 
 def _marked(row: dict[str, Any], root: Path) -> dict[str, Any]:
-    """The row with its mark drawn again, if a licence kept it out and its video is at hand."""
+    """The row with its mark drawn again, if a licence kept it out and its video is at hand; with the `fault` if that
+    gives other pixels."""
     if row["image"] or not row["drawn"] or not (root / row["video_path"]).is_file():
         return row
     try:
         return row | {"image": prompt_frame(row, Video(root / row["video_path"])).picture}
-    except ItemError:  # another file of that name: its other frames say so on the page
-        return row
+    except ItemError as error:
+        return row | {"fault": error.message}
 
 
 def _frames(row: dict[str, Any], root: Path, cache: FrameCache) -> Callable[[Image], PIL.Image.Image] | None:

@@ -17,7 +17,7 @@ from seekerdata.errors import ItemError, SeekerError
 from seekerdata.sample import Sample, Target, VideoRef
 from seekerdata.shards import read
 from seekerdata.visual_prompt import VisualPrompt
-from seekerdata.workspace import Workspace, frame_path, write_atomically
+from seekerdata.workspace import Workspace, encode_jpeg, frame_path, write_atomically
 from seekereval.benchmark import Benchmark, Hub, laid
 from seekereval.item import Item
 from seekereval.playing import TRUTH
@@ -99,7 +99,10 @@ def _sample(row: Mapping[str, Any], workspace: Workspace) -> Sample:
     files = {key: row[key]["bytes"] for key in ("image", "raw_image") if row[key]}
     if not files:  # a licence kept them out
         try:
-            files["image"] = redrawn(features("qa").decode_example(row), workspace.video(row["video_path"]))
+            video = workspace.video(row["video_path"])
+            files["image"] = redrawn(features("qa").decode_example(dict(row)), video)
+            (frame,) = video.frames([row["frame_time_s"]])
+            files["raw_image"] = encode_jpeg(frame.rgb)
         except ItemError as error:
             raise SeekerError(f"{error.message}; marks that were not published are drawn on the videos") from None
     pictures = {key: _kept(data, workspace.root) for key, data in files.items()}

@@ -394,6 +394,13 @@ def test_a_mark_that_was_not_published_is_drawn_again_on_the_video(
     assert exported.exit_code == 0, exported.output
     page = tmp_path / "page.html"
     assert seekerdata("show", out, "--html", page, "--videos", run / "videos").exit_code == 0
+    assert "recorded" not in page.read_text()
+    others = shutil.copytree(run / "videos", tmp_path / "others")
+    files = sorted(others.iterdir())
+    for file, other in zip(files, files[1:] + files[:1], strict=True):
+        file.write_bytes((run / "videos" / other.name).read_bytes())
+    assert seekerdata("show", out, "--html", page, "--videos", others).exit_code == 0
+    assert "its mark on the frame of" in page.read_text(), "another file of that name is told"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from seekerdata.errors import SeekerError
+from seekerdata.rights import withhold
 from seekereval.benchmark import benchmark
 from seekereval.cli import app
 from seekereval.item import State
@@ -126,6 +128,26 @@ def test_a_datasets_questions_are_asked_as_they_stand_and_the_expert_is_right(ru
     assert done.exit_code == 0 and json.loads(done.stdout)["headline"] == 100.0, done.output
     done = run_with("built", "--data", "held/questions", "--model", "seeker/expert", "--no-visual-prompt", "--json")
     assert done.exit_code == 0 and json.loads(done.stdout)["headline"] == 100.0, done.output
+
+
+def test_questions_published_without_pictures_are_asked_with_the_same(run: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    (tmp_path / "held/videos").mkdir(parents=True)
+    (file,) = (run / "dataset/qa").glob("*.parquet")
+    table = pyarrow.parquet.read_table(file)
+    closed = pyarrow.array(["all rights reserved"] * len(table))
+    place = table.schema.get_field_index("video_licence")
+    pyarrow.parquet.write_table(table.set_column(place, "video_licence", closed), tmp_path / "closed.parquet")
+    (tmp_path / "held/dataset/qa").mkdir(parents=True)
+    withhold(tmp_path / "closed.parquet", tmp_path / "held/dataset/qa" / file.name)
+    with pytest.raises(SeekerError, match="are drawn on the videos"):
+        benchmark("built").items(tmp_path / "held")
+    shutil.copytree(run / "videos", tmp_path / "held/videos", dirs_exist_ok=True)
+    for item, row in zip(benchmark("built").items(tmp_path / "held"), table.to_pylist(), strict=True):
+        assert (tmp_path / "held" / item.marked_frames[0]).read_bytes() == row["image"]["bytes"]
+        raw = item.row["truth"]["visual_prompts"][0]["raw_image"]
+        assert (tmp_path / "held" / raw).read_bytes() == row["raw_image"]["bytes"]
 
 
 def test_what_is_no_dataset_or_has_no_videos_is_one_line(run: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from seekerdata.dataset import pictures
 from seekerdata.errors import SeekerError
 from seekerdata.player import play_all
 from seekerdata.plugin import make
-from seekerdata.rights import _withhold
+from seekerdata.rights import withhold
 from seekerdata.rollout import RolloutSettings
 from seekerdata.shards import read
 from seekertrain.batch import Collator, Encoder
@@ -80,7 +80,7 @@ def test_rows_published_without_pictures_are_trained_on_where_their_videos_are(
         file = tmp_path / "open" / config / "train-00000-of-00001.parquet"
         pyarrow.parquet.write_table(table, file)
         (tmp_path / "dataset" / config).mkdir(parents=True)
-        _withhold(file, tmp_path / "dataset" / config / file.name)
+        withhold(file, tmp_path / "dataset" / config / file.name)
     videos = run / "videos"
     data = Data(path=str(tmp_path / "dataset"), video_root=videos)
     rows = measured(load(data), encoder, videos)
